@@ -1,0 +1,152 @@
+package ankql
+
+import (
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+// Expr is a node of a predicate or of an operand: one of the types below.
+// Nodes are immutable after parsing and after binding.
+type Expr interface{ expr() }
+
+// Op is a binary operator.
+type Op uint8
+
+const (
+	OpAnd Op = iota + 1
+	OpOr
+	OpEq
+	OpNe
+	OpLt
+	OpLe
+	OpGt
+	OpGe
+	OpContains
+	OpAdd
+	OpSub
+	OpMul
+	OpDiv
+)
+
+type (
+	// Literal is a constant. After binding it has the type that the property
+	// it is compared with declares.
+	Literal struct {
+		Value value.Value
+		Pos   int // byte offset in the query text
+	}
+	// Param is a placeholder: `?`, numbered from 1, or `:name`. Binding
+	// replaces it by a Literal, and in an IN list a slice by its elements.
+	Param struct {
+		Index int    // of `?`, 0 for a named one
+		Name  string // of `:name`
+		Pos   int
+	}
+	// Path names a property, a value inside a JSON property, or the entity's
+	// ID. Parts is what the text says; the other fields are set by binding.
+	Path struct {
+		Parts []string
+		Pos   int
+
+		IsID    bool        // the entity's ID
+		Key     string      // the property
+		JSON    []string    // keys into the property's JSON value
+		Type    value.Type  // declared type; zero when no model is known or inside JSON
+		Default value.Value // what a missing property reads as
+	}
+	// Not negates a predicate.
+	Not struct {
+		X   Expr
+		Pos int
+	}
+	// Neg is arithmetic negation.
+	Neg struct {
+		X   Expr
+		Pos int
+	}
+	// Binary applies Op to two operands. AND and OR hold two predicates.
+	Binary struct {
+		Op   Op
+		L, R Expr
+		Pos  int // of the operator
+	}
+	// In is X [NOT] IN (List…). After binding, List holds Literals only where
+	// the text has literals or parameters.
+	In struct {
+		X    Expr
+		List []Expr
+		Not  bool
+		Pos  int
+	}
+	// Between is X [NOT] BETWEEN Lo AND Hi.
+	Between struct {
+		X, Lo, Hi Expr
+		Not       bool
+		Pos       int
+	}
+	// Like is X [NOT] LIKE Pattern, or ILIKE when Fold is set.
+	Like struct {
+		X, Pattern Expr
+		Not, Fold  bool
+		Pos        int
+	}
+	// IsNull is X IS [NOT] NULL.
+	IsNull struct {
+		X   Expr
+		Not bool
+		Pos int
+	}
+)
+
+func (*Literal) expr() {}
+func (*Param) expr()   {}
+func (*Path) expr()    {}
+func (*Not) expr()     {}
+func (*Neg) expr()     {}
+func (*Binary) expr()  {}
+func (*In) expr()      {}
+func (*Between) expr() {}
+func (*Like) expr()    {}
+func (*IsNull) expr()  {}
+
+// OrderTerm is one term of ORDER BY.
+type OrderTerm struct {
+	Path       *Path
+	Desc       bool
+	NullsFirst bool // resolved: by default NULLs are last ascending, first descending (S47)
+}
+
+// Query is the parsed text, before binding.
+type Query struct {
+	Where Expr        // nil is TRUE
+	Order []OrderTerm // NullsFirst resolved by the parser
+	Limit Expr        // a Literal with a non-negative integer, a Param, or nil
+	After Expr        // a Literal with a cursor's text, a Param, or nil
+}
+
+// Selection is a bound query: what engines, the reactor and the evaluator
+// take. It holds no Param and every Path is resolved. It is immutable.
+type Selection struct {
+	Collection string
+	Where      Expr // nil is TRUE
+	Order      []OrderTerm
+	Limit      int     // -1 when there is none
+	After      *Cursor // nil when there is none
+}
+
+// Cursor is a position in an ordered result: the sort key of a row, one value
+// for each ORDER BY term, and its ID. Rows after it come strictly later in the
+// selection's order.
+type Cursor struct {
+	Key []value.Value
+	ID  id.ID
+}
+
+// Row is what the evaluator reads: one entity.
+type Row interface {
+	// ID returns the entity's ID.
+	ID() id.ID
+	// Value returns the query value of the property stored under key, null
+	// when it is missing.
+	Value(key string) value.Value
+}
