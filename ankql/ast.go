@@ -34,6 +34,8 @@ type (
 	Literal struct {
 		Value value.Value
 		Pos   int // byte offset in the query text
+
+		param string // the parameter that binding replaced by it, "" when none
 	}
 	// Param is a placeholder: `?`, numbered from 1, or `:name`. Binding
 	// replaces it by a Literal, and in an IN list a slice by its elements.
@@ -69,6 +71,8 @@ type (
 		Op   Op
 		L, R Expr
 		Pos  int // of the operator
+
+		chain []Expr // the operands of the whole chain of AND or of OR that ends here; nil when not known
 	}
 	// In is X [NOT] IN (List…). After binding, List holds Literals only where
 	// the text has literals or parameters.
@@ -77,6 +81,9 @@ type (
 		List []Expr
 		Not  bool
 		Pos  int
+
+		sorted  []value.Value // what List holds, nulls apart, when that is many literals
+		hasNull bool          // with sorted: List holds a null
 	}
 	// Between is X [NOT] BETWEEN Lo AND Hi.
 	Between struct {
@@ -89,6 +96,8 @@ type (
 		X, Pattern Expr
 		Not, Fold  bool
 		Pos        int
+
+		matcher *matcher // of a Pattern that is a literal; nil before binding
 	}
 	// IsNull is X IS [NOT] NULL.
 	IsNull struct {
@@ -122,6 +131,8 @@ type Query struct {
 	Order []OrderTerm // NullsFirst resolved by the parser
 	Limit Expr        // a Literal with a non-negative integer, a Param, or nil
 	After Expr        // a Literal with a cursor's text, a Param, or nil
+
+	text string // what was parsed, for the positions in errors of binding
 }
 
 // Selection is a bound query: what engines, the reactor and the evaluator

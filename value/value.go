@@ -203,3 +203,12 @@ func (v Value) Len() int { return len(v.list) }
 
 // At returns element k of a list, counted from 0.
 func (v Value) At(k int) Value { return v.list[k] }
+
+// Size estimates the bytes that v holds in memory beside the Value itself.
+func (v Value) Size() int {
+	n := len(v.s)
+	for _, e := range v.list {
+		n += 56 + len(e.s)
+	}
+	return n
+}

@@ -1,0 +1,44 @@
+// Package ankql provides the query language: [Parse] reads text, [Bind] fits
+// it to a model and its arguments, and one evaluator says which rows a bound
+// [Selection] matches and how they are ordered. Engines, live queries and
+// policies all ask this evaluator (S45, S48).
+//
+// # Language
+//
+//	name LIKE 'Origin%' AND (year > ? OR tags CONTAINS 'live') ORDER BY year DESC, name LIMIT 50
+//
+// From the loosest: OR, AND, NOT; then the comparisons
+//
+//	= != <> < <= > >=    x [NOT] IN (a, b)    x [NOT] BETWEEN a AND b
+//	x [NOT] LIKE p       x [NOT] ILIKE p      x IS [NOT] NULL     x CONTAINS y
+//
+// which cannot be chained; then + and -, then * and /, then a sign. A path is a
+// field, a field and keys into its JSON (`extra.label.city`), or `id`, the
+// entity's ID. A path to a bool is a predicate by itself. Literals are TRUE,
+// FALSE, NULL, integers, decimals and 'text'; parameters are ? and :name.
+//
+// Keywords are of any case. AND, OR, NOT, IN, IS, BETWEEN, LIKE, ILIKE,
+// CONTAINS, NULL, TRUE and FALSE are reserved: a field of such a name is
+// written in double quotes, as is one that is no word. The other keywords
+// (ORDER, BY, LIMIT, AFTER and so on) are fields wherever a field can stand.
+// Behind a dot every word is a key.
+//
+// # Meaning
+//
+// Three-valued logic as in SQL: a missing value is null, a comparison with null
+// is UNKNOWN, and a row matches where the predicate is TRUE. Literals take the
+// declared type of what they are compared with when the query is bound. What
+// stays of different classes (inside JSON, or with no model) is never equal: =
+// is FALSE, != is TRUE, the ordering comparisons and BETWEEN are UNKNOWN.
+// LIKE, which is an = with wildcards, and CONTAINS are FALSE of operands of a
+// wrong class. A bool alone means `= TRUE`.
+//
+// `x IN ()` is FALSE and `x NOT IN ()` TRUE, even of null. Integers divide
+// toward zero; overflow, division by zero, and arithmetic on anything but
+// numbers give null.
+//
+// # Concurrency
+//
+// Queries, selections and their nodes are immutable, and safe for use by many
+// goroutines at once.
+package ankql

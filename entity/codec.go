@@ -1,0 +1,122 @@
+package entity
+
+import (
+	"strconv"
+
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/pb"
+	"github.com/ankurah/ankurah-go/property"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+// Limits of a state's encoding.
+const (
+	maxTips    = 1 << 16
+	maxEntries = 1 << 14
+	tipSize    = id.Size + len(event.Digest{})
+)
+
+// Append appends the state's encoding: rev (1), tips (2, repeated: event ID
+// and digest), properties (3, repeated). Entity ID and collection stand in the
+// key or the message that holds it.
+func (s *State) Append(b []byte) []byte {
+	b = pb.AppendUint64(b, 1, s.rev)
+	for _, t := range s.head {
+		var tip [tipSize]byte
+		copy(tip[:], t.ID[:])
+		copy(tip[id.Size:], t.Digest[:])
+		b = pb.AppendBytes(b, 2, tip[:])
+	}
+	var buf [512]byte
+	for k := range s.entries {
+		e := &s.entries[k]
+		p := pb.AppendBytes(buf[:0], 1, e.Key)
+		p = pb.AppendBytes(p, 2, e.Kind)
+		p = pb.AppendBytes(p, 3, e.Last[:])
+		// The value is short or the copy is cheap beside hashing and writing it.
+		p = pb.AppendBytes(p, 4, value.Append(nil, e.Value))
+		if e.State != nil {
+			p = pb.AppendBytes(p, 5, e.State.Append(nil))
+		}
+		b = pb.AppendBytes(b, 3, p)
+	}
+	return b
+}
+
+// Decode reads what [State.Append] wrote. Kinds decode their own part when
+// they need it, so no registry is wanted. The state does not alias b.
+func Decode(collection string, entity id.ID, b []byte) (*State, error) {
+	s := &State{id: entity, collection: collection}
+	r := pb.NewReader("state of "+collection, b)
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			s.rev = r.Uint64()
+		case 2:
+			r.Repeated()
+			s.decodeTip(r)
+		case 3:
+			r.Repeated()
+			s.decodeEntry(r)
+		default:
+			r.Unknown()
+		}
+	}
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *State) decodeTip(r *pb.Reader) {
+	var tip [tipSize]byte
+	r.Fixed(tip[:])
+	t := event.Tip{ID: id.ID(tip[:id.Size]), Digest: event.Digest(tip[id.Size:])}
+	switch n := len(s.head); {
+	case n == maxTips:
+		r.Fail("more than " + strconv.Itoa(maxTips) + " tips")
+	case n > 0 && !s.head[n-1].ID.Less(t.ID):
+		r.Fail("tips are not sorted and unique")
+	}
+	s.head = append(s.head, t)
+}
+
+func (s *State) decodeEntry(outer *pb.Reader) {
+	var e Entry
+	r := pb.NewReader("property", outer.Bytes())
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			e.Key = intern(r.Bytes())
+		case 2:
+			e.Kind = intern(r.Bytes())
+		case 3:
+			r.Fixed(e.Last[:])
+		case 4:
+			v, err := value.Decode(r.Bytes())
+			if err != nil {
+				r.FailWith(err)
+			}
+			e.Value = v
+		case 5:
+			e.State = property.Raw(append([]byte(nil), r.Bytes()...))
+		default:
+			r.Unknown()
+		}
+	}
+	if err := r.Err(); err != nil {
+		outer.FailWith(err)
+		return
+	}
+	switch n := len(s.entries); {
+	case n == maxEntries:
+		outer.Fail("more than " + strconv.Itoa(maxEntries) + " properties")
+	case n > 0 && s.entries[n-1].compare(e.Key, e.Kind) >= 0:
+		outer.Fail("properties are not sorted and unique")
+	}
+	if s.entries == nil {
+		s.entries = make([]Entry, 0, 8)
+	}
+	s.entries = append(s.entries, e)
+}

@@ -1,0 +1,290 @@
+package event
+
+import (
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/pb"
+)
+
+// Field numbers of the header message.
+const (
+	hVersion    = 1
+	hSuite      = 2
+	hRoot       = 3
+	hEntity     = 4
+	hCollection = 5
+	hParents    = 6
+	hAuthorKind = 7
+	hAuthor     = 8
+	hActor      = 9
+	hTx         = 10
+	hMillis     = 11
+	hCounter    = 12
+	hEncoding   = 13 // absent: plain; 1: sealed, reserved
+	hPayload    = 14
+	hBirth      = 15
+)
+
+func appendHeader(b []byte, h *Header) []byte {
+	b = pb.AppendUint64(b, hVersion, version)
+	b = pb.AppendUint64(b, hSuite, suite)
+	if !h.Root.IsZero() {
+		b = pb.AppendBytes(b, hRoot, h.Root[:])
+	}
+	b = pb.AppendBytes(b, hEntity, h.Entity[:])
+	b = pb.AppendBytes(b, hCollection, h.Collection)
+	for _, p := range h.Parents {
+		b = pb.AppendBytes(b, hParents, p[:])
+	}
+	b = pb.AppendUint64(b, hAuthorKind, uint64(h.Author.Kind))
+	b = pb.AppendBytes(b, hAuthor, h.Author.Key)
+	if h.Actor != "" {
+		b = pb.AppendBytes(b, hActor, h.Actor)
+	}
+	b = pb.AppendBytes(b, hTx, h.Tx[:])
+	b = pb.AppendUint64(b, hMillis, h.Stamp.Millis())
+	b = pb.AppendUint64(b, hCounter, uint64(h.Stamp.Counter()))
+	b = pb.AppendBytes(b, hPayload, h.Payload[:])
+	if h.Birth != nil {
+		var birth []byte
+		birth = pb.AppendUint64(birth, 1, h.Birth.Stamp.Millis())
+		birth = pb.AppendUint64(birth, 2, uint64(h.Birth.Stamp.Counter()))
+		birth = pb.AppendBytes(birth, 3, h.Birth.Nonce[:])
+		b = pb.AppendBytes(b, hBirth, birth)
+	}
+	return b
+}
+
+func decodeHeader(b []byte, h *Header) error {
+	r := pb.NewReader("event header", b)
+	var millis, counter, kind uint64
+	for r.Next() {
+		switch r.Num {
+		case hVersion:
+			if v := r.Uint64(); v != version {
+				r.FailWith(&unsupported{"event format", v})
+			}
+		case hSuite:
+			if v := r.Uint64(); v != suite {
+				r.FailWith(&unsupported{"hash suite", v})
+			}
+		case hRoot:
+			r.Fixed(h.Root[:])
+			if h.Root.IsZero() {
+				r.Fail("a zero root is left out")
+			}
+		case hEntity:
+			r.Fixed(h.Entity[:])
+		case hCollection:
+			h.Collection = r.Text(MaxName)
+		case hParents:
+			r.Repeated()
+			var p id.ID
+			r.Fixed(p[:])
+			if len(h.Parents) == MaxParents {
+				r.Fail("more than " + strconv.Itoa(MaxParents) + " parents")
+			}
+			h.Parents = append(h.Parents, p)
+		case hAuthorKind:
+			if kind = r.Uint64(); kind == 0 || kind > 255 {
+				r.Fail("bad author kind")
+			}
+		case hAuthor:
+			h.Author.Key = r.Text(MaxAuthor)
+		case hActor:
+			if h.Actor = r.Text(MaxActor); h.Actor == "" {
+				r.Fail("an empty actor is left out")
+			}
+		case hTx:
+			r.Fixed(h.Tx[:])
+		case hMillis:
+			millis = stampField(r, 1<<48)
+		case hCounter:
+			counter = stampField(r, 1<<16)
+		case hEncoding:
+			r.FailWith(&unsupported{"payload encoding", r.Uint64()})
+		case hPayload:
+			r.Fixed(h.Payload[:])
+		case hBirth:
+			h.Birth = decodeBirth(r)
+		default:
+			r.Unknown()
+		}
+	}
+	h.Author.Kind = uint8(kind)
+	h.Stamp = id.NewStamp(millis, uint16(counter))
+	return r.Err()
+}
+
+// stampField reads a part of a clock reading: present means not zero.
+func stampField(r *pb.Reader, limit uint64) uint64 {
+	v := r.Uint64()
+	if r.Err() == nil && (v == 0 || v >= limit) {
+		r.Fail("clock reading out of range")
+		return 0
+	}
+	return v
+}
+
+func decodeBirth(outer *pb.Reader) *Birth {
+	var birth Birth
+	var millis, counter uint64
+	r := pb.NewReader("birth record", outer.Bytes())
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			millis = stampField(r, 1<<48)
+		case 2:
+			counter = stampField(r, 1<<16)
+		case 3:
+			r.Fixed(birth.Nonce[:])
+		default:
+			r.Unknown()
+		}
+	}
+	if err := r.Err(); err != nil {
+		outer.FailWith(err)
+	}
+	birth.Stamp = id.NewStamp(millis, uint16(counter))
+	return &birth
+}
+
+// ErrUnsupported is wrapped by errors about events that a newer version made.
+var ErrUnsupported = errors.New("made by a newer version")
+
+type unsupported struct {
+	what  string
+	value uint64
+}
+
+func (e *unsupported) Error() string {
+	return e.what + " " + strconv.FormatUint(e.value, 10) + " is not known here"
+}
+func (e *unsupported) Unwrap() error { return ErrUnsupported }
+
+// Field numbers of the payload message and of its operations.
+const (
+	pSalt = 1
+	pOp   = 2
+
+	oProperty = 1
+	oKind     = 2
+	oVersion  = 3
+	oData     = 4
+)
+
+func appendPayload(b []byte, salt [16]byte, ops []Operation) []byte {
+	size := 32
+	for _, o := range ops {
+		size += len(o.Property) + len(o.Kind) + len(o.Data) + 32
+	}
+	b = slices.Grow(b, size)
+	b = pb.AppendBytes(b, pSalt, salt[:])
+	var buf []byte
+	for _, o := range ops {
+		buf = pb.AppendBytes(buf[:0], oProperty, o.Property)
+		buf = pb.AppendBytes(buf, oKind, o.Kind)
+		buf = pb.AppendUint64(buf, oVersion, o.Version)
+		buf = pb.AppendBytes(buf, oData, o.Data)
+		b = pb.AppendBytes(b, pOp, buf)
+	}
+	return b
+}
+
+func decodePayload(b []byte) ([]Operation, error) {
+	var ops []Operation
+	var salt [16]byte
+	r := pb.NewReader("event payload", b)
+	for r.Next() {
+		switch r.Num {
+		case pSalt:
+			r.Fixed(salt[:])
+		case pOp:
+			r.Repeated()
+			if len(ops) == MaxOperations {
+				r.Fail("more than " + strconv.Itoa(MaxOperations) + " operations")
+			}
+			ops = append(ops, decodeOperation(r))
+		default:
+			r.Unknown()
+		}
+	}
+	return ops, r.Err()
+}
+
+func decodeOperation(outer *pb.Reader) Operation {
+	var o Operation
+	r := pb.NewReader("operation", outer.Bytes())
+	for r.Next() {
+		switch r.Num {
+		case oProperty:
+			o.Property = r.Text(MaxName)
+		case oKind:
+			o.Kind = r.Text(MaxName)
+		case oVersion:
+			if o.Version = r.Uint64(); o.Version == 0 {
+				r.Fail("version 0 is left out")
+			}
+		case oData:
+			o.Data = r.Bytes()
+		default:
+			r.Unknown()
+		}
+	}
+	if err := r.Err(); err != nil {
+		outer.FailWith(err)
+	}
+	return o
+}
+
+// Append appends the form in which e is stored and sent: a message of header
+// bytes (1) and payload bytes (2).
+func (e *Event) Append(b []byte) []byte {
+	b = slices.Grow(b, e.Size()+16)
+	b = pb.AppendBytes(b, 1, e.header)
+	return pb.AppendBytes(b, 2, e.payload)
+}
+
+// Decode reads what [Event.Append] wrote and verifies it: hashes, birth
+// record, parents, order of operations. The event aliases b, which must not
+// change afterwards. Every error wraps [ErrMalformed].
+func Decode(b []byte) (*Event, error) {
+	e := &Event{}
+	r := pb.NewReader("event", b)
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			e.header = r.Bytes()
+		case 2:
+			e.payload = r.Bytes()
+		default:
+			r.Unknown()
+		}
+	}
+	err := r.Err()
+	if err == nil && e.Size() > MaxSize {
+		err = errors.New("event: " + strconv.Itoa(e.Size()) + " bytes, the limit is " + strconv.Itoa(MaxSize))
+	}
+	if err == nil {
+		err = decodeHeader(e.header, &e.Header)
+	}
+	if err == nil {
+		e.Ops, err = decodePayload(e.payload)
+	}
+	if err != nil {
+		return nil, &malformed{err: err}
+	}
+	e.Digest = sha256.Sum256(e.header)
+	e.ID = id.New(e.Stamp, [8]byte(e.Digest[:8]))
+	if sha256.Sum256(e.payload) != e.Header.Payload {
+		return nil, e.malformed("the payload does not have the digest that the header names")
+	}
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}

@@ -1,0 +1,231 @@
+// Package pb reads messages in the Protocol Buffers wire format strictly:
+// fields ascending, varints minimal, nothing beyond the end. What it accepts
+// has one encoding only, so that bytes can be hashed (rule S2).
+//
+// The wire format: https://protobuf.dev/programming-guides/encoding/
+package pb
+
+import (
+	"errors"
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Annotation is the first field number that a reader may not know: such a
+// field is kept and never affects state. An unknown field below it refuses the
+// message (S2).
+const Annotation = 1000
+
+// ErrUnknownField is wrapped by the error for an unknown field below
+// [Annotation]: the sender is newer than the reader.
+var ErrUnknownField = errors.New("unknown field")
+
+// Reader walks the fields of one message. Use:
+//
+//	r := pb.NewReader("event header", b)
+//	for r.Next() {
+//		switch r.Num { case 1: x = r.Uint64() … default: r.Unknown() }
+//	}
+//	return r.Err()
+//
+// After an error every method returns zero values and Next returns false.
+type Reader struct {
+	Num      protowire.Number // number of the current field
+	what     string
+	rest     []byte
+	size     int
+	typ      protowire.Type
+	read     bool // the current field's value was consumed
+	repeated bool // the previous field may come again
+	err      error
+}
+
+// NewReader returns a reader of message b; what names it in errors.
+func NewReader(what string, b []byte) *Reader {
+	return &Reader{what: what, rest: b, size: len(b), read: true}
+}
+
+// Err returns the first error, nil when the message was well formed.
+func (r *Reader) Err() error { return r.err }
+
+// Fail records an error about the current field; the first one stays.
+func (r *Reader) Fail(why string) { r.FailWith(errors.New(why)) }
+
+// FailWith is Fail with an error to wrap.
+func (r *Reader) FailWith(err error) {
+	if r.err == nil {
+		r.err = &Error{What: r.what, Field: int(r.Num), Offset: r.size - len(r.rest), Err: err}
+	}
+}
+
+// Error says where a message is malformed.
+type Error struct {
+	What   string // the message
+	Field  int    // field number, 0 before the first
+	Offset int    // byte offset behind what was read
+	Err    error
+}
+
+func (e *Error) Error() string {
+	return e.What + ", field " + strconv.Itoa(e.Field) + " at byte " + strconv.Itoa(e.Offset) + ": " + e.Err.Error()
+}
+func (e *Error) Unwrap() error { return e.Err }
+
+// Next moves to the next field and reports whether there is one.
+func (r *Reader) Next() bool {
+	if r.err == nil && !r.read {
+		r.Fail("its value was not read")
+	}
+	if r.err != nil || len(r.rest) == 0 {
+		return false
+	}
+	tag := r.varint()
+	if r.err != nil {
+		return false
+	}
+	num, typ := protowire.DecodeTag(tag)
+	if num < 1 || num > protowire.MaxValidNumber {
+		r.Fail("bad field number")
+		return false
+	}
+	if num < r.Num || num == r.Num && !r.repeated {
+		r.Fail("field " + strconv.Itoa(int(num)) + " is repeated or out of order")
+		return false
+	}
+	r.Num, r.typ, r.read, r.repeated = num, typ, false, false
+	return true
+}
+
+func (r *Reader) varint() uint64 {
+	v, n := protowire.ConsumeVarint(r.rest)
+	switch {
+	case n < 0:
+		r.Fail("truncated or oversized number")
+		return 0
+	case n != protowire.SizeVarint(v):
+		r.Fail("number not in its shortest form")
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+func (r *Reader) expect(t protowire.Type) bool {
+	if r.err != nil || r.read {
+		return false
+	}
+	r.read = true
+	if r.typ != t {
+		r.Fail("wrong wire type " + strconv.Itoa(int(r.typ)))
+		return false
+	}
+	return true
+}
+
+// Repeated lets the current field come again.
+func (r *Reader) Repeated() { r.repeated = true }
+
+// Uint64 reads a varint field.
+func (r *Reader) Uint64() uint64 {
+	if !r.expect(protowire.VarintType) {
+		return 0
+	}
+	return r.varint()
+}
+
+// Fixed64 reads a 64-bit field.
+func (r *Reader) Fixed64() uint64 {
+	if !r.expect(protowire.Fixed64Type) {
+		return 0
+	}
+	v, n := protowire.ConsumeFixed64(r.rest)
+	if n < 0 {
+		r.Fail("truncated")
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+// Bytes reads a length-delimited field; the result aliases the message.
+func (r *Reader) Bytes() []byte {
+	if !r.expect(protowire.BytesType) {
+		return nil
+	}
+	n := r.varint()
+	if r.err == nil && n > uint64(len(r.rest)) {
+		r.Fail("truncated")
+	}
+	if r.err != nil {
+		return nil
+	}
+	b := r.rest[:n:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+// Text reads a length-delimited field of at most limit bytes as a string.
+func (r *Reader) Text(limit int) string {
+	b := r.Bytes()
+	if len(b) > limit {
+		r.Fail(strconv.Itoa(len(b)) + " bytes where " + strconv.Itoa(limit) + " are allowed")
+		return ""
+	}
+	return string(b)
+}
+
+// Fixed reads a length-delimited field of exactly len(dst) bytes into dst.
+func (r *Reader) Fixed(dst []byte) {
+	b := r.Bytes()
+	if r.err == nil && len(b) != len(dst) {
+		r.Fail(strconv.Itoa(len(b)) + " bytes where " + strconv.Itoa(len(dst)) + " are due")
+		return
+	}
+	copy(dst, b)
+}
+
+// Unknown skips a field that the reader does not know: an annotation, or an
+// error that wraps [ErrUnknownField].
+func (r *Reader) Unknown() {
+	if r.err != nil || r.read {
+		return
+	}
+	if r.Num < Annotation {
+		r.FailWith(ErrUnknownField)
+		return
+	}
+	r.read, r.repeated = true, true
+	switch r.typ {
+	case protowire.VarintType:
+		r.varint()
+	case protowire.BytesType:
+		r.read = false
+		r.Bytes()
+	case protowire.Fixed32Type, protowire.Fixed64Type:
+		n := protowire.ConsumeFieldValue(r.Num, r.typ, r.rest)
+		if n < 0 {
+			r.Fail("truncated")
+			return
+		}
+		r.rest = r.rest[n:]
+	default:
+		r.Fail("groups are not allowed")
+	}
+}
+
+// AppendBytes appends a length-delimited field, also when it is empty.
+func AppendBytes[T string | []byte](b []byte, num protowire.Number, v T) []byte {
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(len(v)))
+	return append(b, v...)
+}
+
+// AppendUint64 appends a varint field unless v is zero.
+func AppendUint64(b []byte, num protowire.Number, v uint64) []byte {
+	if v == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.VarintType)
+	return protowire.AppendVarint(b, v)
+}

@@ -1,0 +1,28 @@
+package signal
+
+// Map returns the signal of f of the value of src. It is a [Computed] value: f is
+// called when the result is read and src has changed. For a result that does not
+// notify when f returns an equal value write a [ComputedComparable].
+func Map[A, B any](src Readable[A], f func(A) B) *ComputedValue[B] {
+	return Computed(func(t *Tracker) B { return f(src.Get(t)) })
+}
+
+// Filter returns the signal of those elements of src for which keep is true, in
+// their order, in a slice of its own. It is a [Computed] value.
+func Filter[A any](src Readable[[]A], keep func(A) bool) *ComputedValue[[]A] {
+	return Computed(func(t *Tracker) []A {
+		var kept []A
+		for _, a := range src.Get(t) {
+			if keep(a) {
+				kept = append(kept, a)
+			}
+		}
+		return kept
+	})
+}
+
+// Combine returns the signal of f of the values of a and b. It is a [Computed]
+// value.
+func Combine[A, B, C any](a Readable[A], b Readable[B], f func(A, B) C) *ComputedValue[C] {
+	return Computed(func(t *Tracker) C { return f(a.Get(t), b.Get(t)) })
+}

@@ -1,0 +1,45 @@
+package storage
+
+import (
+	"errors"
+
+	"github.com/ankurah/ankurah-go/id"
+)
+
+var (
+	// ErrConflict is wrapped by a [ConflictError].
+	ErrConflict = errors.New("storage conflict")
+	// ErrCorrupt is wrapped by every error about stored bytes that cannot be
+	// right.
+	ErrCorrupt = errors.New("store is corrupt")
+	// ErrLocked is wrapped when another process has the store open.
+	ErrLocked = errors.New("store is in use by another process")
+	// ErrClosed is wrapped by every use of a closed engine.
+	ErrClosed = errors.New("store is closed")
+)
+
+// IsCorrupt reports whether err says that stored bytes cannot be right.
+func IsCorrupt(err error) bool { return errors.Is(err, ErrCorrupt) }
+
+// ConflictError says why a transaction was left out of a batch.
+type ConflictError struct {
+	Collection string
+	Entity     id.ID
+	Why        string
+}
+
+func (e *ConflictError) Error() string {
+	return "ankurah: " + e.Collection + " " + e.Entity.String() + ": " + e.Why
+}
+func (e *ConflictError) Unwrap() error { return ErrConflict }
+
+// CorruptError says which stored record cannot be right.
+type CorruptError struct {
+	What string // the record, with its key
+	Err  error
+}
+
+func (e *CorruptError) Error() string {
+	return "ankurah: the store is damaged: " + e.What + ": " + e.Err.Error() + ": restore it from a backup"
+}
+func (e *CorruptError) Unwrap() []error { return []error{ErrCorrupt, e.Err} }

@@ -1,0 +1,61 @@
+package kv
+
+import "context"
+
+// checkEvery is how many keys are read between two looks at the context.
+const checkEvery = 64
+
+// cursor walks a range of keys of a snapshot.
+type cursor struct {
+	ctx context.Context
+	it  Iterator // nil at the end
+	n   int
+	err error // what ended the walk; nil at the end of the range
+}
+
+// open returns a cursor before the first key from lo to hi, or from hi down to
+// lo. Errors show in the cursor.
+func (s *snapshot) open(ctx context.Context, lo, hi []byte, reverse bool) *cursor {
+	c := &cursor{ctx: ctx}
+	if c.err = s.e.checkOpen(); c.err == nil {
+		c.err = ctx.Err()
+	}
+	if c.err == nil {
+		c.it, c.err = s.kv.Scan(ctx, lo, hi, reverse)
+	}
+	return c
+}
+
+// next moves to the next key; false at the end and on an error, when the
+// cursor has closed itself.
+func (c *cursor) next() bool {
+	if c.it == nil {
+		return false
+	}
+	if c.n++; c.n%checkEvery == 0 {
+		c.err = c.ctx.Err()
+	}
+	if c.err == nil && c.it.Next() {
+		return true
+	}
+	if c.err == nil {
+		c.err = c.it.Err()
+	}
+	c.close()
+	return false
+}
+
+// key and value are valid until next or close.
+func (c *cursor) key() []byte   { return c.it.Key() }
+func (c *cursor) value() []byte { return c.it.Value() }
+
+// close ends the walk; it may be called again.
+func (c *cursor) close() {
+	if c.it == nil {
+		return
+	}
+	if err := c.it.Close(); c.err == nil {
+		c.err = err
+	}
+	c.it = nil
+}

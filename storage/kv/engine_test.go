@@ -1,0 +1,360 @@
+package kv_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ankurah/ankurah-go/storage"
+	"github.com/ankurah/ankurah-go/storage/kv"
+	"github.com/ankurah/ankurah-go/storage/memory"
+	"github.com/ankurah/ankurah-go/storage/storagetest"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+// TestFaults lets the n-th write of a store fail, for every n: whatever had
+// been committed is there, and what failed is there whole or not at all (S9).
+func TestFaults(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		for n := 1; n < 25; n++ {
+			inner := memory.NewStore()
+			e, err := kv.New(&storagetest.Faulty{Store: inner, Left: n, Late: late}, &kv.Options{Location: "test"})
+			l, acked := storagetest.NewLedger(t, 1), 0
+			for err == nil {
+				if acked == 5 {
+					if err = e.EnsureIndex(t.Context(), "ledger", storagetest.LedgerIndex); err != nil {
+						break
+					}
+				}
+				if err = l.Step(t.Context(), e); err == nil {
+					acked++
+				}
+			}
+			if !errors.Is(err, storagetest.ErrInjected) {
+				t.Fatal(err)
+			}
+			if e != nil {
+				if err := e.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			e = open(t, inner, kv.Options{})
+			if err := e.WaitIndexes(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			snap := snapshot(t, e)
+			if got := l.Check(t, snap, acked); got > acked && !late {
+				t.Errorf("failure at write %d: %d transactions, %d were committed", n, got, acked)
+			}
+			snap.Close()
+		}
+	}
+}
+
+func snapshot(t *testing.T, e storage.Engine) storage.Snapshot {
+	t.Helper()
+	s, err := e.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestFormat tests what stores are refused.
+func TestFormat(t *testing.T) {
+	put := func(key, v string) *memory.Store {
+		s := memory.NewStore()
+		if err := s.Apply(t.Context(), &kv.Batch{Writes: []kv.Write{{Key: []byte(key), Value: []byte(v)}}}); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	cases := []struct {
+		name  string
+		store kv.Store
+		opts  kv.Options
+		want  string // of the error; "" for none
+	}{
+		{"another's data", put("some", "thing"), kv.Options{}, "not an ankurah store"},
+		{"another format record", put("\x00", "thing"), kv.Options{}, "not an ankurah store"},
+		{"newer", put("\x00", "ankurah\x02"), kv.Options{}, "newer version"},
+		{"this", put("\x00", "ankurah\x01"), kv.Options{}, ""},
+		{"empty, to be read", memory.NewStore(), kv.Options{ReadOnly: true}, "empty"},
+		{"another's data beside the prefix", put("some", "thing"), kv.Options{Prefix: []byte("p")}, ""},
+		{"another's data under the prefix", put("pome", "thing"), kv.Options{Prefix: []byte("p")}, "not an ankurah store"},
+	}
+	for _, c := range cases {
+		c.opts.Location = "folder"
+		e, err := kv.New(c.store, &c.opts)
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "folder")):
+			t.Errorf("%s: %v, want %q and where", c.name, err, c.want)
+		}
+		if e != nil {
+			e.Close()
+		}
+	}
+}
+
+// TestPrefixes runs two engines over one store.
+func TestPrefixes(t *testing.T) {
+	s := memory.NewStore()
+	for round := range 3 {
+		var ls []*storagetest.Ledger
+		var es []*kv.Engine
+		for k := range 2 {
+			es = append(es, open(t, s, kv.Options{Prefix: []byte{0xFF, byte(10*round + k)}, KeepStore: true}))
+			ls = append(ls, storagetest.NewLedger(t, uint64(k)))
+		}
+		for k := range 20 {
+			if err := ls[k%2].Step(t.Context(), es[k%2]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for k, l := range ls {
+			snap := snapshot(t, es[k])
+			l.Check(t, snap, 10)
+			snap.Close()
+		}
+	}
+}
+
+// TestReadOnly tests that nothing is written.
+func TestReadOnly(t *testing.T) {
+	s := memory.NewStore()
+	l := storagetest.NewLedger(t, 1)
+	if err := l.Step(t.Context(), open(t, s, kv.Options{})); err != nil {
+		t.Fatal(err)
+	}
+	faulty := &storagetest.Faulty{Store: s} // fails at any write
+	e := open(t, faulty, kv.Options{ReadOnly: true})
+	snap := snapshot(t, e)
+	l.Check(t, snap, 1)
+	snap.Close()
+	for name, err := range map[string]error{
+		"Commit":      l.Step(t.Context(), e),
+		"EnsureIndex": e.EnsureIndex(t.Context(), "ledger", storagetest.LedgerIndex),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "reading only") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestShared lets the engines of several processes commit to one store at the
+// same time: each transaction is applied whole or reported as a conflict, and
+// indexes that any of them builds are kept up by all.
+func TestShared(t *testing.T) {
+	s := memory.NewStore()
+	const writers, rounds = 4, 60
+	w := storagetest.NewWriter(t, 1)
+	first := w.Create("album", storagetest.Set("n", value.Int64(0)))
+	shared := kv.Options{Shared: true, Index: kv.IndexOptions{Chunk: 2}}
+	if _, err := open(t, s, shared).Commit(t.Context(), &storage.Batch{Txs: []storage.Tx{w.Tx(first)}}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	won := make([]int, writers)
+	for k := range writers {
+		e := open(t, s, shared)
+		w := storagetest.NewWriter(t, uint64(k)+2)
+		wg.Go(func() {
+			for round := range rounds {
+				if round == 5*k {
+					if err := e.EnsureIndex(context.Background(), "album", storagetest.LedgerIndex); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+				n, err := raise(e, w, first)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				won[k] += n
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	total := 0
+	for _, n := range won {
+		total += n
+	}
+	e := open(t, s, shared)
+	snap := snapshot(t, e)
+	defer snap.Close()
+	st, err := snap.State(t.Context(), "album", first.After.ID())
+	if err != nil || st.Value("n").Int() != int64(total) || st.Rev() != uint64(total)+1 {
+		t.Fatalf("the counter is %d at rev %d after %d commits: %v", st.Value("n").Int(), st.Rev(), total, err)
+	}
+	model := numberModel()
+	for n := range 3 {
+		sel := bind(t, model, "n = ?", total-n)
+		sel.Collection = "album"
+		count, err := snap.Count(t.Context(), sel)
+		want := int64(0)
+		if n == 0 {
+			want = 1
+		}
+		// Each commit also created an entity that holds 1000 and more.
+		if err != nil || count != want {
+			t.Errorf("%d entities hold %d: %v", count, total-n, err)
+		}
+	}
+	sel := bind(t, model, "n >= 1000")
+	sel.Collection = "album"
+	if count, err := snap.Count(t.Context(), sel); err != nil || count != int64(total) {
+		t.Errorf("%d entities were created by %d commits: %v", count, total, err)
+	}
+	if xs := e.Indexes("album"); len(xs) != 1 {
+		t.Errorf("indexes %v", xs)
+	}
+}
+
+// raise adds one to the counter and creates an entity, until no other process
+// is faster. It returns how often it was successful.
+func raise(e *kv.Engine, w *storagetest.Writer, counter storage.EntityWrite) (int, error) {
+	for {
+		snap, err := e.Snapshot()
+		if err != nil {
+			return 0, err
+		}
+		st, err := snap.State(context.Background(), "album", counter.After.ID())
+		if err = errors.Join(err, snap.Close()); err != nil {
+			return 0, err
+		}
+		n := st.Value("n").Int()
+		tx := w.Tx(w.Edit(st, storagetest.Set("n", value.Int64(n+1))), w.Create("album", storagetest.Set("n", value.Int64(1000+n))))
+		r, err := e.Commit(context.Background(), &storage.Batch{Txs: []storage.Tx{tx}})
+		switch {
+		case err != nil:
+			return 0, err
+		case r.Conflicts == nil:
+			return 1, nil
+		case !errors.Is(r.Conflicts[0], storage.ErrConflict):
+			return 0, r.Conflicts[0]
+		}
+	}
+}
+
+// TestDamage puts garbage under every kind of key: reads that meet it fail with
+// an error that says so and names the record, and never return it.
+func TestDamage(t *testing.T) {
+	l := storagetest.NewLedger(t, 1)
+	clean := memory.NewStore()
+	e := open(t, clean, kv.Options{KeepStore: true})
+	if err := e.EnsureIndex(t.Context(), "ledger", storagetest.LedgerIndex); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := l.Step(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var keys []string
+	values := map[string][]byte{}
+	for key, v := range pairs(t, clean) {
+		keys = append(keys, key)
+		values[key] = v
+	}
+	found := map[byte]bool{}
+	for _, key := range keys {
+		old := values[key]
+		for _, garbage := range [][]byte{{}, {0}, []byte("garbage"), append([]byte{0xFF}, old...), old[:max(0, len(old)-1)], append(old[:len(old):len(old)], 1)} {
+			if string(garbage) == string(old) {
+				continue
+			}
+			s := memory.NewStore()
+			b := &kv.Batch{}
+			for k, v := range values {
+				b.Writes = append(b.Writes, kv.Write{Key: []byte(k), Value: v})
+			}
+			b.Writes = append(b.Writes, kv.Write{Key: []byte(key), Value: garbage})
+			if err := s.Apply(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+			if err := readAll(s); storage.IsCorrupt(err) {
+				found[key[0]] = true
+			} else if key[0] == 1 || key[0] == 2 || err != nil {
+				t.Errorf("key %x, value %x: %v", key, garbage, err)
+			}
+		}
+	}
+	for _, space := range []byte{1, 2, 3, 7} {
+		if !found[space] {
+			t.Errorf("no damage under keys %d was found", space)
+		}
+	}
+}
+
+// pairs returns the content of a store.
+func pairs(t *testing.T, s kv.Store) map[string][]byte {
+	t.Helper()
+	snap, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Close()
+	it, err := snap.Scan(t.Context(), nil, nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer it.Close()
+	out := map[string][]byte{}
+	for it.Next() {
+		out[string(it.Key())] = append([]byte{}, it.Value()...)
+	}
+	return out
+}
+
+// readAll opens a store and reads what is in it in every way.
+func readAll(s kv.Store) error {
+	ctx := context.Background()
+	e, err := kv.New(s, &kv.Options{Location: "test", KeepStore: true})
+	if err != nil {
+		return wrapFormat(err)
+	}
+	defer e.Close()
+	snap, err := e.Snapshot()
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	names, err := snap.Collections(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		for st, err := range snap.All(ctx, name) {
+			if err != nil {
+				return err
+			}
+			for ev, err := range snap.Events(ctx, name, st.ID(), 1, 100) {
+				if err != nil {
+					return err
+				}
+				if _, _, err := snap.Find(ctx, ev.ID); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return e.WaitIndexes(ctx)
+}
+
+// wrapFormat lets the refusal of a store with another format record pass for
+// what it is.
+func wrapFormat(err error) error {
+	if strings.Contains(err.Error(), "not an ankurah store") || strings.Contains(err.Error(), "newer version") {
+		return fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
+	}
+	return err
+}

@@ -1,0 +1,349 @@
+package pebble
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ankurah/ankurah-go/storage"
+	"github.com/ankurah/ankurah-go/storage/kv"
+)
+
+// Sizes that suit two cores and small machines.
+const (
+	defaultCache    = 64 << 20
+	defaultMemTable = 32 << 20
+	bloomBits       = 10
+)
+
+// Store is a [kv.Store] in a folder.
+type Store struct {
+	dir   string
+	opts  Options
+	db    *pebble.DB
+	write *pebble.WriteOptions
+	log   *log
+
+	mu sync.Mutex // one Apply at a time, so that preconditions hold
+}
+
+// OpenStore opens the bytes under an engine. Several engines may live over one
+// store, each with a prefix of its own and kv.Options.KeepStore set.
+func OpenStore(ctx context.Context, dir string, opts *Options) (*Store, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, opts: opts.orDefault(), write: pebble.Sync, log: &log{}}
+	if s.opts.NoSync {
+		s.write = pebble.NoSync
+	}
+	s.log.to = s.opts.Logger
+	if s.opts.FS == nil {
+		s.opts.FS = vfs.Default
+		abs, err := absolute(dir)
+		if err != nil {
+			return nil, s.failed("open", err)
+		}
+		s.dir = abs
+	}
+	if err := s.checkFolder(); err != nil {
+		return nil, err
+	}
+	db, err := pebble.Open(s.dir, s.options())
+	if err != nil {
+		return nil, s.failedOpen(err)
+	}
+	s.db = db
+	return s, nil
+}
+
+func (s *Store) options() *pebble.Options {
+	o := &pebble.Options{
+		FS:                          lockFS{s.opts.FS, s.dir},
+		CacheSize:                   s.opts.CacheSize,
+		FormatMajorVersion:          pebble.FormatValueSeparation,
+		ReadOnly:                    s.opts.ReadOnly,
+		ErrorIfNotExists:            s.opts.ReadOnly,
+		MemTableSize:                s.opts.memTable,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		LBaseMaxBytes:               64 << 20,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+		Logger:                      s.log,
+		// Left to itself Pebble ends the process when it meets a damaged file.
+		EventListener: &pebble.EventListener{
+			DataCorruption:  func(info pebble.DataCorruptionInfo) { s.log.Errorf("%s", info) },
+			BackgroundError: func(err error) { s.log.Errorf("background: %s", err) },
+		},
+	}
+	if o.CacheSize <= 0 {
+		o.CacheSize = defaultCache
+	}
+	if o.MemTableSize == 0 {
+		o.MemTableSize = defaultMemTable
+	}
+	for k := range o.Levels {
+		o.Levels[k].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	return o
+}
+
+// checkFolder refuses to make a store among files of something else.
+func (s *Store) checkFolder() error {
+	names, err := s.opts.FS.List(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if s.opts.ReadOnly {
+			return s.failed("open", err)
+		}
+		return nil
+	}
+	if err != nil {
+		return s.failed("open", err)
+	}
+	k := slices.IndexFunc(names, func(n string) bool { return !ours(n) })
+	if k < 0 {
+		return nil
+	}
+	desc, err := pebble.Peek(s.dir, s.opts.FS)
+	if err != nil {
+		return s.failed("open", err)
+	}
+	if !desc.Exists {
+		return errors.New("ankurah: " + s.dir + " is not an ankurah store: it holds other files, such as " + names[k])
+	}
+	return nil
+}
+
+// ours reports whether a file of that name can be left over from a process
+// that ended while it made a store.
+func ours(name string) bool {
+	if name == "LOCK" || name == "lost+found" || name == "CURRENT" {
+		return true
+	}
+	for _, p := range []string{"MANIFEST-", "OPTIONS-", "marker.", "temporary."} {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	for _, p := range []string{".log", ".dbtmp"} {
+		if strings.HasSuffix(name, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// failedOpen describes why files that are there could not be opened. What is
+// no fault of the operating system's is one of the files.
+func (s *Store) failedOpen(err error) error {
+	var path *fs.PathError
+	var number syscall.Errno
+	switch {
+	case strings.Contains(err.Error(), "unknown format major version"):
+		return errors.New("ankurah: " + s.dir + " was written by a newer version of the program: use that one (" + err.Error() + ")")
+	case errors.Is(err, storage.ErrLocked), !errors.Is(err, fs.ErrNotExist) && (errors.As(err, &path) || errors.As(err, &number)):
+		return s.failed("open", err)
+	}
+	return &storage.CorruptError{What: s.dir, Err: err}
+}
+
+// failed describes an error of Pebble's.
+func (s *Store) failed(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, storage.ErrLocked) || errors.Is(err, storage.ErrCorrupt):
+		return err
+	case pebble.IsCorruptionError(err):
+		return &storage.CorruptError{What: s.dir, Err: err}
+	}
+	return fmt.Errorf("ankurah: %s %s: %w", doing, s.dir, err)
+}
+
+// Snapshot returns a view of everything that Apply has returned from.
+func (s *Store) Snapshot() (kv.Snapshot, error) {
+	return snapshot{s, s.db.NewSnapshot()}, nil
+}
+
+// Apply makes the batch's writes if its preconditions hold, and returns when
+// they are on disk unless the store was opened with NoSync. After a failed
+// write every further one fails.
+func (s *Store) Apply(ctx context.Context, b *kv.Batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.log.fatal(); err != nil {
+		return s.failed("write", err)
+	}
+	for k := range b.Preconditions {
+		if holds, err := s.holds(&b.Preconditions[k]); err != nil || !holds {
+			if err == nil {
+				err = &kv.PreconditionError{Index: k}
+			}
+			return err
+		}
+	}
+	if len(b.Writes) == 0 {
+		return nil
+	}
+	return s.failed("write", s.apply(b.Writes))
+}
+
+func (s *Store) holds(p *kv.Precondition) (bool, error) {
+	v, closer, err := s.db.Get(p.Key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return p.Value == nil, nil
+	}
+	if err != nil {
+		return false, s.failed("read", err)
+	}
+	defer closer.Close()
+	return p.Value != nil && bytes.Equal(v, p.Value), nil
+}
+
+func (s *Store) apply(writes []kv.Write) (err error) {
+	size := 64
+	for k := range writes {
+		size += len(writes[k].Key) + len(writes[k].Value) + 16
+	}
+	b := s.db.NewBatchWithSize(size)
+	// Pebble panics when it cannot write its log, with a lock held that nobody
+	// will release: the store is of no use from then on.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+			s.log.Fatalf("%v", p)
+			s.log.jam()
+		}
+	}()
+	for k := range writes {
+		w := &writes[k]
+		if w.Delete {
+			err = b.Delete(w.Key, nil)
+		} else {
+			err = b.Set(w.Key, w.Value, nil)
+		}
+		if err != nil {
+			return errors.Join(err, b.Close())
+		}
+	}
+	if err := b.Commit(s.write); err != nil {
+		return err
+	}
+	// A failed sync is reported to the logger only.
+	if err := s.log.fatal(); err != nil {
+		return err
+	}
+	return b.Close()
+}
+
+// Close closes the store. Snapshots must be closed before.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.log.jammed() {
+		return s.failed("close", s.log.fatal())
+	}
+	return s.failed("close", s.db.Close())
+}
+
+type snapshot struct {
+	s *Store
+	p *pebble.Snapshot
+}
+
+func (s snapshot) Get(ctx context.Context, key []byte) ([]byte, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	v, closer, err := s.p.Get(key)
+	if err != nil {
+		if errors.Is(err, pebble.ErrNotFound) {
+			return nil, false, nil
+		}
+		return nil, false, s.s.failed("read", err)
+	}
+	v = append(make([]byte, 0, len(v)), v...)
+	return v, true, s.s.failed("read", closer.Close())
+}
+
+func (s snapshot) Scan(ctx context.Context, lo, hi []byte, reverse bool) (kv.Iterator, error) {
+	it, err := s.p.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lo, UpperBound: hi})
+	if err != nil {
+		return nil, s.s.failed("read", err)
+	}
+	return &iterator{s: s.s, it: it, reverse: reverse}, nil
+}
+
+func (s snapshot) Close() error { return s.s.failed("close", s.p.Close()) }
+
+type iterator struct {
+	s       *Store
+	it      *pebble.Iterator
+	reverse bool
+	begun   bool
+}
+
+func (i *iterator) Next() bool {
+	begun := i.begun
+	i.begun = true
+	switch {
+	case begun && i.reverse:
+		return i.it.Prev()
+	case begun:
+		return i.it.Next()
+	case i.reverse:
+		return i.it.Last()
+	}
+	return i.it.First()
+}
+
+func (i *iterator) Key() []byte   { return i.it.Key() }
+func (i *iterator) Value() []byte { return i.it.Value() }
+func (i *iterator) Err() error    { return i.s.failed("read", i.it.Error()) }
+func (i *iterator) Close() error  { return i.s.failed("read", i.it.Close()) }
+
+// lockFS tells a folder in use from other errors of locking it.
+type lockFS struct {
+	vfs.FS
+	dir string
+}
+
+func (f lockFS) Lock(name string) (io.Closer, error) {
+	c, err := f.FS.Lock(name)
+	if err == nil {
+		return c, nil
+	}
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return nil, err
+	}
+	return nil, &lockedError{f.dir, err}
+}
+
+// Unwrap returns the file system itself.
+func (f lockFS) Unwrap() vfs.FS { return f.FS }
+
+type lockedError struct {
+	dir string
+	err error
+}
+
+func (e *lockedError) Error() string {
+	return "ankurah: " + e.dir + " is in use by another process, or by another node of this one (" + e.err.Error() +
+		"): stop that one, or connect to it instead of opening its folder"
+}
+func (e *lockedError) Unwrap() []error { return []error{storage.ErrLocked, e.err} }

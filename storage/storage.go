@@ -1,0 +1,145 @@
+package storage
+
+import (
+	"context"
+	"iter"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/schema"
+)
+
+// Engine is a store of entities.
+type Engine interface {
+	// Commit applies the batch's transactions as if one after the other. A
+	// transaction whose condition fails is left out whole and reported in the
+	// result; the others, and the batch's meta writes, are applied in ONE
+	// atomic write (S9). When Commit returns without error everything it
+	// applied is as durable as the engine was opened to make it. On an error
+	// nothing may be assumed: the node closes the engine (S23).
+	Commit(ctx context.Context, b *Batch) (Result, error)
+
+	// Snapshot returns a consistent view of everything whose Commit has
+	// returned. The caller closes it.
+	Snapshot() (Snapshot, error)
+
+	// Info describes the engine.
+	Info() Info
+
+	// Close releases the store. Snapshots must be closed before. Close of a
+	// closed engine does nothing.
+	Close() error
+}
+
+// Info describes an engine.
+type Info struct {
+	Name       string // scheme, such as "pebble"
+	Location   string // folder or address, for people
+	Shared     bool   // other processes may commit to this store
+	Durability string // when Commit returns, such as "fsync" or "none"
+}
+
+// Indexer is an engine with secondary indexes.
+type Indexer interface {
+	// EnsureIndex builds the index unless it exists, online: commits go on
+	// meanwhile. It returns when the index is complete.
+	EnsureIndex(ctx context.Context, collection string, x schema.Index) error
+	// Indexes returns the complete indexes of a collection.
+	Indexes(collection string) []schema.Index
+}
+
+// Batch is a group of transactions to commit.
+type Batch struct {
+	Txs  []Tx
+	Meta []MetaWrite // written whatever becomes of the transactions
+}
+
+// Tx is one transaction: it is applied whole or not at all.
+type Tx struct {
+	ID     event.TxID
+	Record []byte // kept under ID for [Snapshot.Tx]; empty: no record is kept
+
+	Require  []Require     // heads that must not have moved
+	Entities []EntityWrite // sorted by entity ID, unique
+	Claims   []Claim
+	Meta     []MetaWrite // written with the transaction
+}
+
+// Require is a precondition: the entity has exactly this head.
+type Require struct {
+	Collection string
+	Entity     id.ID
+	Head       event.Head
+}
+
+// EntityWrite moves one entity from one state to another. Its condition is
+// that the stored head is that of Before.
+type EntityWrite struct {
+	Before *entity.State // nil: the entity must not exist
+	After  *entity.State
+	Events []*event.Event // sorted by ID; stored at revs Before.Rev()+1 … After.Rev()
+}
+
+// Claim binds a key to an entity. It fails the transaction if the key is bound
+// to another one. Release drops the binding if it is this entity's.
+type Claim struct {
+	Key     []byte
+	Entity  id.ID
+	Release bool
+}
+
+// MetaWrite sets or, with a nil value, removes a key of the node's own
+// bookkeeping, a small ordered key space beside the entities.
+type MetaWrite struct {
+	Key   []byte
+	Value []byte
+}
+
+// Result says what became of a batch: Conflicts[k] is nil when Txs[k] was
+// applied, else a [*ConflictError]. A nil slice: all were applied.
+type Result struct {
+	Conflicts []error
+}
+
+// Position is where an event stands.
+type Position struct {
+	Collection string
+	Entity     id.ID
+	Rev        uint64
+}
+
+// Snapshot is a consistent, immutable view of a store. Its methods may be used
+// from several goroutines at once. Absent things are no errors.
+type Snapshot interface {
+	// State returns an entity's state, also of a deleted one; nil when absent.
+	State(ctx context.Context, collection string, entity id.ID) (*entity.State, error)
+	// Find returns where event e stands; false when it is not stored.
+	Find(ctx context.Context, e id.ID) (Position, bool, error)
+	// Events returns an entity's events at revs first to last, both included,
+	// in causal order.
+	Events(ctx context.Context, collection string, entity id.ID, first, last uint64) iter.Seq2[*event.Event, error]
+	// Scan returns the existing entities that sel selects, in its order.
+	Scan(ctx context.Context, sel *ankql.Selection) iter.Seq2[*entity.State, error]
+	// Count returns how many entities Scan would yield.
+	Count(ctx context.Context, sel *ankql.Selection) (int64, error)
+	// Explain describes how Scan would answer sel.
+	Explain(ctx context.Context, sel *ankql.Selection) (string, error)
+	// All returns every entity of a collection, the deleted too, by ID.
+	All(ctx context.Context, collection string) iter.Seq2[*entity.State, error]
+	// Collections returns the names of the collections that hold entities,
+	// sorted.
+	Collections(ctx context.Context) ([]string, error)
+	// Tx returns the record kept of a transaction; false when there is none.
+	Tx(ctx context.Context, tx event.TxID) ([]byte, bool, error)
+	// Claimed returns the entity that a claim key is bound to.
+	Claimed(ctx context.Context, key []byte) (id.ID, bool, error)
+	// Meta returns the value of a meta key; false when there is none.
+	Meta(ctx context.Context, key []byte) ([]byte, bool, error)
+	// MetaRange returns the meta keys from lo (included) to hi (excluded, nil
+	// for no bound) in order. Keys and values are the caller's.
+	MetaRange(ctx context.Context, lo, hi []byte) iter.Seq2[MetaWrite, error]
+	// Close releases the snapshot. Iterators of it must have ended.
+	Close() error
+}

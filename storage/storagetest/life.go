@@ -1,0 +1,432 @@
+package storagetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/schema"
+	"github.com/ankurah/ankurah-go/storage"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+// large tests values of 256 KiB.
+func (s *suite) large(t *testing.T) {
+	place := s.New(t)
+	e := mustOpen(t, place)
+	w := NewWriter(t, 6)
+	if x, ok := e.(storage.Indexer); ok {
+		if err := x.EnsureIndex(t.Context(), "album", schema.Index{Columns: []schema.Column{{Path: []string{"text"}}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var ws []storage.EntityWrite
+	for k := range 4 {
+		text := strings.Repeat("large ", 256<<10/6) + fmt.Sprint(k)
+		ws = append(ws, w.Create("album", Set("text", value.String(text))))
+	}
+	mustCommit(t, e, w.Tx(ws...))
+	e = reopened(t, place, e)
+	snap := mustSnapshot(t, e)
+	defer mustClose(t, snap)
+	path := &ankql.Path{Parts: []string{"text"}, Key: "text", Type: value.Type{Kind: value.KindString}}
+	for _, ew := range ws {
+		if got := mustState(t, snap, ew.After); !sameState(got, ew.After) {
+			t.Error("the state differs")
+		}
+		evs, err := collect(snap.Events(t.Context(), "album", ew.After.ID(), 1, 1))
+		if err != nil || len(evs) != 1 || !sameEvent(evs[0], ew.Events[0]) {
+			t.Errorf("the event differs: %v", err)
+		}
+		sel := &ankql.Selection{Collection: "album", Limit: -1, Where: &ankql.Binary{Op: ankql.OpEq, L: path, R: &ankql.Literal{Value: ew.After.Value("text")}}}
+		if got, err := collect(snap.Scan(t.Context(), sel)); err != nil || len(got) != 1 || got[0].ID() != ew.After.ID() {
+			t.Errorf("found %d: %v", len(got), err)
+		}
+	}
+}
+
+// breaks tests that a consumer may leave every sequence early.
+func (s *suite) breaks(t *testing.T) {
+	e := s.open(t)
+	d := manyRows(t, e, 300)
+	snap := mustSnapshot(t, e)
+	defer mustClose(t, snap)
+	for _, text := range []string{"", "ORDER BY n", "ORDER BY n DESC", "n > 2", "n IN (1, 2) ORDER BY m", "n = 1 OR m = 2", "m > 1 ORDER BY text"} {
+		q := d.query(t, text)
+		for st, err := range snap.Scan(t.Context(), q.sel) {
+			if err != nil || st == nil {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	for range snap.All(t.Context(), d.model.Collection) {
+		break
+	}
+	for range snap.Events(t.Context(), d.model.Collection, d.list()[0].ID(), 1, 9) {
+		break
+	}
+	for range snap.MetaRange(t.Context(), nil, nil) {
+		break
+	}
+}
+
+// manyRows returns a collection of n entities of two numbers, few of them
+// different, and a text, with indexes.
+func manyRows(t *testing.T, e storage.Engine, n int) *data {
+	t.Helper()
+	property := func(key string, k value.Kind) schema.Property {
+		return schema.Property{Key: key, Type: value.Type{Kind: k}}
+	}
+	d := newData(t, e, 9)
+	d.model = schema.NewModel("Row", "row", []schema.Property{property("n", value.KindInt64), property("m", value.KindInt64), property("text", value.KindString)})
+	var ws []storage.EntityWrite
+	for k := range n {
+		ws = append(ws, d.w.Create("row",
+			Set("n", value.Int64(int64(d.w.Rand.IntN(3)))), Set("m", value.Int64(int64(d.w.Rand.IntN(3)))), Set("text", value.String(fmt.Sprint(k)))))
+	}
+	d.commit(t, ws)
+	mustCommit(t, e, storage.Tx{ID: d.w.TxID(), Meta: []storage.MetaWrite{number(1), number(2)}})
+	if x, ok := e.(storage.Indexer); ok {
+		for _, columns := range [][]schema.Column{{{Path: []string{"n"}}}, {{Path: []string{"n"}}, {Path: []string{"m"}, Desc: true}}, {{Path: []string{"m"}, Desc: true}}} {
+			if err := x.EnsureIndex(t.Context(), "row", schema.Index{Columns: columns}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return d
+}
+
+// query binds a text that has no arguments.
+func (d *data) query(t *testing.T, text string, args ...any) query {
+	t.Helper()
+	parsed, err := ankql.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sel, err := ankql.Bind(parsed, d.model, d.model.Collection, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return query{sel, text, args}
+}
+
+// cancel tests that a sequence ends soon after its context does.
+func (s *suite) cancel(t *testing.T) {
+	e := s.open(t)
+	d := manyRows(t, e, 1000)
+	snap := mustSnapshot(t, e)
+	defer mustClose(t, snap)
+	for _, text := range []string{"", "ORDER BY n", "ORDER BY n DESC", "n >= 0", "n IN (0, 1, 2) ORDER BY m"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		q := d.query(t, text)
+		seen, failed := 0, 0
+		for _, err := range snap.Scan(ctx, q.sel) {
+			if err != nil {
+				failed++
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("%q: %v", text, err)
+				}
+				continue
+			}
+			if seen++; seen == 10 {
+				cancel()
+			}
+		}
+		if failed != 1 || seen > 500 {
+			t.Errorf("%q: %d errors, %d entities after the end of the context", text, failed, seen-10)
+		}
+		if _, err := snap.Count(ctx, q.sel); !errors.Is(err, context.Canceled) {
+			t.Errorf("%q: counting: %v", text, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := snap.State(ctx, "row", d.list()[0].ID()); !errors.Is(err, context.Canceled) {
+		t.Errorf("a state: %v", err)
+	}
+	if _, err := e.Commit(ctx, &storage.Batch{Meta: []storage.MetaWrite{number(3)}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a commit: %v", err)
+	}
+}
+
+// closing tests closed engines and stores that are opened twice.
+func (s *suite) closing(t *testing.T) {
+	place := s.New(t)
+	e := mustOpen(t, place)
+	if s.Exclusive {
+		second, err := place.Open()
+		if !errors.Is(err, storage.ErrLocked) {
+			t.Errorf("opened twice: %v", err)
+		}
+		if err == nil {
+			mustClose(t, second)
+		}
+	}
+	l := NewLedger(t, 1)
+	if err := l.Step(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, e)
+	mustClose(t, e)
+	if err := l.Step(t.Context(), e); !errors.Is(err, storage.ErrClosed) {
+		t.Errorf("Commit: %v", err)
+	}
+	if _, err := e.Snapshot(); !errors.Is(err, storage.ErrClosed) {
+		t.Errorf("Snapshot: %v", err)
+	}
+	if x, ok := e.(storage.Indexer); ok {
+		if err := x.EnsureIndex(t.Context(), ledger, LedgerIndex); !errors.Is(err, storage.ErrClosed) {
+			t.Errorf("EnsureIndex: %v", err)
+		}
+	}
+	e = mustOpen(t, place)
+	snap := mustSnapshot(t, e)
+	defer mustClose(t, snap)
+	l.txs = l.txs[:1]
+	l.Check(t, snap, 1)
+	if info := e.Info(); info.Name == "" || info.Location == "" || info.Durability == "" {
+		t.Errorf("Info: %+v", info)
+	}
+}
+
+// readers tests that snapshots taken while commits run hold whole commits and
+// never change.
+func (s *suite) readers(t *testing.T) {
+	e := s.open(t)
+	if x, ok := e.(storage.Indexer); ok {
+		if err := x.EnsureIndex(t.Context(), ledger, LedgerIndex); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const commits, readers = 200, 3
+	l := NewLedger(t, 2)
+	for range commits { // so that Check knows all transactions; none is committed yet
+		l.txs = append(l.txs, l.w.TxID())
+	}
+	writer := NewLedger(t, 2)
+	writer.w = l.w
+	acks := make(chan int, commits)
+	var wg sync.WaitGroup
+	for range readers {
+		wg.Go(func() {
+			for acked := range acks {
+				snap, err := e.Snapshot()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				first := numbers(t, snap)
+				if again := numbers(t, snap); first != again {
+					t.Errorf("a snapshot held %s and then %s", first, again)
+				}
+				if first.n < acked || first.rows != ledgerRow || first.found != ledgerRow {
+					t.Errorf("after commit %d a snapshot holds %s", acked, first)
+				}
+				if err := snap.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for k := range commits {
+		if err := writer.Step(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		acks <- k + 1
+	}
+	close(acks)
+	wg.Wait()
+	snap := mustSnapshot(t, e)
+	defer mustClose(t, snap)
+	writer.Check(t, snap, commits)
+}
+
+// seen is what a snapshot shows of a ledger.
+type seen struct{ n, rows, found int }
+
+func (s seen) String() string {
+	return fmt.Sprintf("number %d in %d entities, of which a query finds %d", s.n, s.rows, s.found)
+}
+
+func numbers(t *testing.T, snap storage.Snapshot) seen {
+	all, err := collect(snap.All(context.Background(), ledger))
+	if err != nil || len(all) == 0 {
+		t.Error("no entities", err)
+		return seen{}
+	}
+	n := all[0].Value("n")
+	s := seen{n: int(n.Int())}
+	for _, st := range all {
+		if st.Value("n").Int() == n.Int() {
+			s.rows++
+		}
+	}
+	path := &ankql.Path{Parts: []string{"n"}, Key: "n", Type: value.Type{Kind: value.KindInt64}}
+	found, err := collect(snap.Scan(context.Background(), &ankql.Selection{Collection: ledger, Limit: -1, Where: &ankql.Binary{Op: ankql.OpEq, L: path, R: &ankql.Literal{Value: n}}}))
+	if err != nil {
+		t.Error(err)
+	}
+	s.found = len(found)
+	return s
+}
+
+// reopen tests that everything is there after closing and opening, several
+// times, with indexes made in between.
+func (s *suite) reopen(t *testing.T) {
+	place := s.New(t)
+	e := mustOpen(t, place)
+	l := NewLedger(t, 3)
+	for round := range 6 {
+		for range 5 {
+			if err := l.Step(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if x, ok := e.(storage.Indexer); ok && round == 2 {
+			if err := x.EnsureIndex(t.Context(), ledger, LedgerIndex); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e = reopened(t, place, e)
+		if x, ok := e.(storage.Indexer); ok && round >= 2 {
+			if xs := x.Indexes(ledger); len(xs) != 1 || xs[0].Name() != LedgerIndex.Name() {
+				t.Fatalf("indexes after reopening: %v", xs)
+			}
+		}
+		snap := mustSnapshot(t, e)
+		l.Check(t, snap, l.Attempted())
+		mustClose(t, snap)
+	}
+}
+
+// buildDuringCommits builds indexes while commits go on, and compares queries
+// with the evaluator's answers.
+func (s *suite) buildDuringCommits(t *testing.T) {
+	e := s.open(t)
+	indexer, ok := e.(storage.Indexer)
+	if !ok {
+		t.Skip("no indexes")
+	}
+	for seed := range uint64(8) {
+		d := newData(t, e, 1<<20+seed)
+		for range 10 {
+			d.fill(t, 60)
+		}
+		random := NewWriter(t, seed)
+		var wg sync.WaitGroup
+		for range 4 {
+			x := randomIndex(random.Rand, d.model)
+			wg.Go(func() {
+				if err := indexer.EnsureIndex(t.Context(), d.model.Collection, x); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		built := make(chan struct{})
+		go func() {
+			wg.Wait()
+			close(built)
+		}()
+		for more := true; more; {
+			select {
+			case <-built:
+				more = false
+			default:
+			}
+			d.shake(t)
+			snap := mustSnapshot(t, e) // some indexes are complete, some are not
+			for range 3 {
+				d.check(t, snap, d.randomQuery(t), d.list())
+			}
+			mustClose(t, snap)
+		}
+		snap := mustSnapshot(t, e)
+		for range 100 {
+			d.check(t, snap, d.randomQuery(t), d.list())
+		}
+		mustClose(t, snap)
+	}
+}
+
+// buildInterrupted closes the engine while indexes are being built.
+func (s *suite) buildInterrupted(t *testing.T) {
+	place := s.New(t)
+	e := mustOpen(t, place)
+	if _, ok := e.(storage.Indexer); !ok {
+		t.Skip("no indexes")
+	}
+	d := newData(t, e, 1<<21)
+	for range 12 {
+		d.fill(t, 100)
+	}
+	var wanted []schema.Index
+	for range 5 {
+		x := randomIndex(d.w.Rand, d.model)
+		wanted = append(wanted, x)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := d.engine.(storage.Indexer).EnsureIndex(ctx, d.model.Collection, x); err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		d.shake(t)
+		d.engine = reopened(t, place, d.engine)
+	}
+	for _, x := range wanted {
+		if err := d.engine.(storage.Indexer).EnsureIndex(t.Context(), d.model.Collection, x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.shake(t)
+	snap := mustSnapshot(t, d.engine)
+	defer mustClose(t, snap)
+	for range 300 {
+		d.check(t, snap, d.randomQuery(t), d.list())
+	}
+}
+
+// groups tests orders in which very many entities are equal, page by page.
+func (s *suite) groups(t *testing.T) {
+	e := s.open(t)
+	d := manyRows(t, e, 700)
+	snap := mustSnapshot(t, e)
+	defer mustClose(t, snap)
+	states := d.list()
+	for _, text := range []string{
+		"ORDER BY n", "ORDER BY n DESC", "ORDER BY n DESC, id DESC", "ORDER BY n, id DESC", "ORDER BY m", "ORDER BY m DESC",
+		"ORDER BY n, m", "ORDER BY n DESC, m", "ORDER BY n, m DESC", "ORDER BY n DESC, m DESC", "n = 1 ORDER BY m", "n = 1 ORDER BY m DESC",
+		"n IN (0, 2) ORDER BY m", "n IN (0, 2) ORDER BY m DESC", "n > 0 ORDER BY n DESC", "n = 1", "n > 0", "id > ? ORDER BY n DESC",
+	} {
+		var args []any
+		if strings.Contains(text, "?") {
+			args = []any{states[300].ID()}
+		}
+		all := d.query(t, text, args...)
+		d.check(t, snap, all, states)
+		for _, size := range []int{1, 50, 130} {
+			page := *all.sel
+			page.Limit = size
+			pages := 0
+			for {
+				d.check(t, snap, query{&page, text, args}, states)
+				rows := Expect(&page, states)
+				if pages++; len(rows) == 0 || pages == 12 {
+					break
+				}
+				next := page
+				next.After = page.CursorOf(rows[len(rows)-1])
+				page = next
+			}
+		}
+		after := *all.sel
+		after.After = after.CursorOf(states[100])
+		after.After.ID = id.ID{}
+		d.check(t, snap, query{&after, text, args}, states)
+	}
+}
