@@ -125,7 +125,7 @@ func (b *binder) given(p *Param, arg any) (*Literal, *BindError) {
 		e.Err = err
 		return nil, e
 	}
-	return &Literal{Value: v, Pos: p.Pos, param: p.label()}, nil
+	return &Literal{Value: v.Unwrap(), Pos: p.Pos, param: p.label()}, nil
 }
 
 // elements returns the literals that a parameter of an IN list stands for: the
@@ -152,7 +152,7 @@ func (b *binder) elements(p *Param) ([]Expr, *BindError) {
 	}
 	if v := l.Value; v.Kind() == value.KindList || v.Kind() == value.KindJSON && strings.HasPrefix(v.Text(), "[") {
 		for x := range v.Elements() {
-			out = append(out, l.with(x.Unwrap()))
+			out = append(out, l.with(x))
 		}
 		return out, nil
 	}

@@ -21,7 +21,8 @@
 // CONTAINS, NULL, TRUE and FALSE are reserved: a field of such a name is
 // written in double quotes, as is one that is no word. The other keywords
 // (ORDER, BY, LIMIT, AFTER and so on) are fields wherever a field can stand.
-// Behind a dot every word is a key.
+// Behind a dot every word is a key, and so is an index into an array:
+// `extra.tracks.0.title`.
 //
 // # Meaning
 //
@@ -29,9 +30,9 @@
 // is UNKNOWN, and a row matches where the predicate is TRUE. Literals take the
 // declared type of what they are compared with when the query is bound. What
 // stays of different classes (inside JSON, or with no model) is never equal: =
-// is FALSE, != is TRUE, the ordering comparisons and BETWEEN are UNKNOWN.
-// LIKE, which is an = with wildcards, and CONTAINS are FALSE of operands of a
-// wrong class. A bool alone means `= TRUE`.
+// is FALSE, != is TRUE, the ordering comparisons are UNKNOWN. LIKE, which is an
+// = with wildcards, and CONTAINS are FALSE of operands of a wrong class. BETWEEN
+// is what `x >= a AND x <= b` is. A bool alone means `= TRUE`.
 //
 // `x IN ()` is FALSE and `x NOT IN ()` TRUE, even of null. Integers divide
 // toward zero; overflow, division by zero, and arithmetic on anything but

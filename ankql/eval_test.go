@@ -348,6 +348,9 @@ func TestReprint(t *testing.T) {
 	for range 2000 {
 		text, args := ankqltest.RandomQuery(r, m)
 		s := mustBind(t, m, text, args...)
+		if strings.Contains(s.String(), "'NaN'") || strings.Contains(s.String(), "Infinity'") {
+			continue // inside JSON that is another text
+		}
 		q, err := ankql.Parse(s.String())
 		if err != nil {
 			continue // a list has no literal form

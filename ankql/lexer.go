@@ -113,17 +113,32 @@ type lexer struct {
 func isStart(r rune) bool { return r == '_' || unicode.IsLetter(r) }
 func isPart(r rune) bool  { return isStart(r) || unicode.IsDigit(r) }
 
-// next returns the next token; at the end of the text it returns tEnd forever.
-func (l *lexer) next() (token, *SyntaxError) {
-	var r rune
-	var n int
+// space moves past white space and returns the character there and its size,
+// which is 0 at the end of the text.
+func (l *lexer) space() (r rune, n int) {
 	for {
 		r, n = utf8.DecodeRuneInString(l.text[l.pos:])
 		if n == 0 || !unicode.IsSpace(r) {
-			break
+			return r, n
 		}
 		l.pos += n
 	}
+}
+
+// key returns the next token where a key can stand: behind a dot a word may
+// begin with a digit, since keys are also indexes into arrays.
+func (l *lexer) key() (token, *SyntaxError) {
+	if r, _ := l.space(); !isPart(r) {
+		return l.next()
+	}
+	start := l.pos
+	word := l.word()
+	return token{kind: tWord, pos: start, end: l.pos, text: word}, nil
+}
+
+// next returns the next token; at the end of the text it returns tEnd forever.
+func (l *lexer) next() (token, *SyntaxError) {
+	r, n := l.space()
 	start := l.pos
 	switch {
 	case n == 0:

@@ -78,10 +78,12 @@ func newParser(text string) *parser {
 }
 
 func (p *parser) advance() {
-	if p.err != nil {
-		return
+	if p.err == nil {
+		p.step(p.lex.next())
 	}
-	t, err := p.lex.next()
+}
+
+func (p *parser) step(t token, err *SyntaxError) {
 	if err != nil {
 		p.stop(err)
 		return
@@ -533,14 +535,16 @@ func (p *parser) atPath() bool {
 	return p.tok.kind == tQuoted || p.tok.kind == tWord && !p.tok.kw.reserved()
 }
 
-// path reads a field and the keys behind it. Behind a dot any word is a key.
+// path reads a field and the keys behind it. Behind a dot any word is a key,
+// also one of digits.
 func (p *parser) path() *Path {
 	x := &Path{Parts: []string{p.tok.text}, Pos: p.tok.pos}
 	if p.tok.text == "" {
 		p.fail(p.tok.pos, "a field's name cannot be empty")
 	}
 	p.advance()
-	for p.take(tDot) {
+	for p.tok.kind == tDot {
+		p.step(p.lex.key())
 		if p.tok.kind != tWord && p.tok.kind != tQuoted {
 			p.unexpected("a key after the dot")
 			break

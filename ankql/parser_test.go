@@ -92,6 +92,7 @@ func TestPrecedence(t *testing.T) {
 		{"((((a))))", "a"},
 		{"TRUE and False OR null", "(or (and TRUE FALSE) NULL)"},
 		{"a.b.c = extra.not.in.limit", "(= a/b/c extra/not/in/limit)"},
+		{"extra.list.0 = extra.1.2.3a + 1.5 AND a.007 = a . 0 .b", "(and (= extra/list/0 (+ extra/1/2/3a 1.5)) (= a/007 a/0/b))"},
 		{`"a.b"."c""d" = 'it''s'`, `(= a.b/c"d 'it's')`},
 		{"été = 'é' AND 名前 = :名前", "(and (= été 'é') (= 名前 :名前))"},
 		{"a\t=\r\n1\u00A0AND\u3000b", "(and (= a 1) b)"},
@@ -200,7 +201,7 @@ func TestNesting(t *testing.T) {
 		"sum":         func(n int) string { return "a" + strings.Repeat("+a", n) + " = 1" },
 		"product":     func(n int) string { return "a" + strings.Repeat("*a", n) + " = 1" },
 		"mixed": func(n int) string {
-			return strings.Repeat("NOT (", n/4) + "1 = " + strings.Repeat("-(", n/4) + "a" + strings.Repeat(")", n/4*2)
+			return strings.Repeat("NOT (", n/4) + "1 = " + strings.Repeat("-(", n/4) + strings.Repeat("-", n%4) + "a" + strings.Repeat(")", n/4*2)
 		},
 		"lists": func(n int) string {
 			return "a IN (" + strings.Repeat("(", n) + "a" + strings.Repeat(")", n) + ")"
@@ -209,7 +210,7 @@ func TestNesting(t *testing.T) {
 		if _, err := Parse(f(MaxNesting)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		_, err := Parse(f(MaxNesting + 4))
+		_, err := Parse(f(MaxNesting + 1))
 		var se *SyntaxError
 		if !errors.As(err, &se) || !strings.Contains(se.Msg, "deeper than 64") {
 			t.Errorf("%s: %v", name, err)

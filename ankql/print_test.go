@@ -199,8 +199,14 @@ func TestPrintMinimal(t *testing.T) {
 func parentheses(t *testing.T, text string) (pairs [][2]int) {
 	l := lexer{text: text}
 	var open []int
+	var tok token
 	for {
-		tok, err := l.next()
+		var err *SyntaxError
+		if tok.kind == tDot {
+			tok, err = l.key()
+		} else {
+			tok, err = l.next()
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,6 +245,51 @@ func TestPrintForm(t *testing.T) {
 			t.Errorf("%s: %v", c[0], err)
 		} else if got := q.String(); got != c[1] {
 			t.Errorf("%s\n got %s\nwant %s", c[0], got, c[1])
+		}
+	}
+}
+
+// TestEqual: queries that differ in one thing are not equal.
+func TestEqual(t *testing.T) {
+	texts := []string{
+		"", "a", "b", "a.b", "\"a.b\"", "NULL", "TRUE", "FALSE", "?", ":x", ":y", "NOT a", "NOT NOT a", "a AND b", "a OR b", "b AND a",
+		"a AND b AND c", "a AND (b AND c)", "a = 1", "a = 1.0", "a = '1'", "a != 1", "a < 1", "a <= 1", "a > 1", "a >= 1", "1 = a",
+		"a CONTAINS 1", "a = -1", "a = -(1)", "-a = 1", "a = 1 + 1", "a = 1 - 1", "a = 1 * 1", "a = 1 / 1",
+		"a IN ()", "a NOT IN ()", "a IN (1)", "b IN (1)", "a IN (1, 2)", "a IN (2, 1)",
+		"a BETWEEN 1 AND 2", "a NOT BETWEEN 1 AND 2", "a BETWEEN 2 AND 1", "a BETWEEN 1 AND 3", "b BETWEEN 1 AND 2",
+		"a LIKE 'x'", "a NOT LIKE 'x'", "a ILIKE 'x'", "a LIKE 'y'", "b LIKE 'x'", "a IS NULL", "a IS NOT NULL", "b IS NULL",
+		"ORDER BY a", "ORDER BY b", "ORDER BY a DESC", "ORDER BY a NULLS FIRST", "ORDER BY a, b", "LIMIT 1", "LIMIT 2", "LIMIT ?", "AFTER 'x'", "AFTER ?",
+	}
+	for _, a := range texts {
+		for _, b := range texts {
+			x, err := Parse(a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			y, err := Parse(" " + b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if Equal(x, y) != (a == b) {
+				t.Errorf("%q and %q: Equal is %v", a, b, a != b)
+			}
+		}
+	}
+}
+
+// TestDistance: the edits that make one name of another.
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"year", "year", 0}, {"Year", "yEAR", 0}, {"", "abc", 3}, {"abc", "", 3},
+		{"year", "yaer", 1}, {"year", "yer", 1}, {"year", "yeear", 1}, {"year", "bear", 1},
+		{"kitten", "sitting", 3}, {"ab", "ba", 1}, {"abc", "cab", 2}, {"é", "e", 1},
+		{strings.Repeat("x", 100), strings.Repeat("x", 200), 0}, // the beginning decides
+	} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("%q to %q: %d, want %d", c.a, c.b, got, c.want)
 		}
 	}
 }

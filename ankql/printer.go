@@ -4,7 +4,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/ankurah/ankurah-go/value"
 )
@@ -27,8 +26,9 @@ func (q *Query) String() string {
 	return p.String()
 }
 
-// String returns the selection as a query's text, for people and logs: lists
-// and bytes that came from parameters have no literal form that parses.
+// String returns the selection as a query's text, for people and logs. It
+// parses and binds to the same selection again, but for what only a parameter
+// can give: lists, documents, and NaN or infinity inside JSON.
 func (s *Selection) String() string {
 	var p printer
 	p.where(s.Where)
@@ -255,7 +255,7 @@ func (p *printer) path(x *Path) {
 		if k > 0 {
 			p.WriteByte('.')
 		}
-		if plain(part) && (k > 0 || lookup(part) == notKeyword) {
+		if plain(part, k > 0) {
 			p.WriteString(part)
 		} else {
 			p.quote(part, '"')
@@ -263,14 +263,14 @@ func (p *printer) path(x *Path) {
 	}
 }
 
-// plain reports whether the lexer reads s as one word.
-func plain(s string) bool {
+// plain reports whether s needs no quotes as a key, or as a field.
+func plain(s string, key bool) bool {
 	for k, r := range s {
-		if !isPart(r) || k == 0 && !isStart(r) || r == utf8.RuneError {
+		if !isPart(r) || k == 0 && !key && !isStart(r) {
 			return false
 		}
 	}
-	return s != ""
+	return s != "" && (key || lookup(s) == notKeyword)
 }
 
 func (p *printer) quote(s string, quote byte) {

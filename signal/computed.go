@@ -274,10 +274,11 @@ func (c *computed) evaluate(t *Tracker, raise bool) {
 	defer func() {
 		var p any
 		if !returned {
-			p = recover() // nil if the function called runtime.Goexit
-			r.value, r.failed, r.quiet = p, true, !raise
-			if p == nil {
-				r.value = errExited
+			r.failed = true
+			if p = recover(); p != nil {
+				r.value, r.quiet = p, !raise
+			} else {
+				r.value = errExited // it called runtime.Goexit
 			}
 		}
 		graph.mu.Lock()

@@ -1,5 +1,13 @@
 package signal
 
+// Readable is a signal: a [Value], a [ComputedValue], or a type of another
+// package with a [Source] inside.
+type Readable[T any] interface {
+	// Get returns the value now and, unless t is nil, makes the function that t
+	// was given to depend on it.
+	Get(t *Tracker) T
+}
+
 // Map returns the signal of f of the value of src. It is a [Computed] value: f is
 // called when the result is read and src has changed. For a result that does not
 // notify when f returns an equal value write a [ComputedComparable].

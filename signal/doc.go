@@ -24,10 +24,9 @@
 // computed when they are read.
 //
 // An effect, and a function of a computed value, never sees one signal before a
-// change and another one, derived from it, after it, unless another goroutine
-// makes that change while it runs; then it is run again. Each computed value is
-// computed at most once for a change, and not at all if what it depends on turns
-// out to be equal.
+// change and another one, derived from it, after it, unless the change is made
+// while it runs; then it is run again. Each computed value is computed at most
+// once for a change, and not at all if what it depends on turns out to be equal.
 //
 // The effects woken by one change or one [Batch] run in the order in which they
 // were created. An effect that makes a change runs the effects of that before it

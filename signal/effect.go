@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"strconv"
+	"strings"
 )
 
 // ErrLoop is what a change panics with if an effect undoes its own work: if it
@@ -201,22 +202,10 @@ func (h *EffectHandle) disturbed(t *Tracker) {
 // heading of stack traces ever changes, all goroutines look the same and the
 // bound counts the changes of others too.
 func goroutineID() uint64 {
-	const prefix = "goroutine "
-	var buf [len(prefix) + 21]byte
-	heading := buf[:runtime.Stack(buf[:], false)]
-	if len(heading) < len(prefix) {
-		return 0
-	}
-	digits := heading[len(prefix):]
-	for i, b := range digits {
-		if b < '0' || b > '9' {
-			digits = digits[:i]
-			break
-		}
-	}
-	id, err := strconv.ParseUint(string(digits), 10, 64)
-	if err != nil {
-		return 0
-	}
+	var buf [32]byte
+	heading := string(buf[:runtime.Stack(buf[:], false)]) // "goroutine 18 [running]:"
+	_, rest, _ := strings.Cut(heading, " ")
+	digits, _, _ := strings.Cut(rest, " ")
+	id, _ := strconv.ParseUint(digits, 10, 64)
 	return id
 }

@@ -22,14 +22,6 @@ var graph struct {
 	newest *batch          // the batch opened last of those open
 }
 
-// Readable is a signal: a [Value], a [ComputedValue], or a type of another
-// package with a [Source] inside.
-type Readable[T any] interface {
-	// Get returns the value now and, unless t is nil, makes the function that t
-	// was given to depend on it.
-	Get(t *Tracker) T
-}
-
 // Source makes a type of another package a signal. Embed it or hold it in a
 // field; the zero value is ready, and it must not be copied after first use.
 //

@@ -1,6 +1,7 @@
 package ankqltest
 
 import (
+	"encoding/hex"
 	"math"
 	"math/rand/v2"
 	"strconv"
@@ -85,7 +86,7 @@ func (g *generator) predicate(depth int) {
 var (
 	equalities  = []string{" = ", " != ", " <> "}
 	orderings   = []string{" = ", " != ", " < ", " <= ", " > ", " >= "}
-	jsonTargets = []string{"n", "s", "b", "z", "list", "not", `"in"`, `"a.b"`, "deep.n", "deep.none"}
+	jsonTargets = []string{"n", "s", "b", "z", "list", "not", `"in"`, `"a.b"`, "deep.n", "deep.none", "list.0", "list.1"}
 )
 
 func (g *generator) comparison() {
@@ -352,6 +353,8 @@ func literal(v value.Value) (string, bool) {
 		}
 	case value.KindID:
 		return QuoteText(v.ID().String()), true
+	case value.KindBytes:
+		return QuoteText(hex.EncodeToString(v.Bytes())), true
 	case value.KindTime:
 		return QuoteText(v.Time().Format("2006-01-02T15:04:05.999999Z07:00")), true
 	}

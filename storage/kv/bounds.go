@@ -250,9 +250,7 @@ func read(x *ankql.Path, s set) set {
 	// Inside JSON null is either: the document is missing, or has no such key.
 	if seen || len(x.JSON) > 0 && hasNull {
 		null := pointInterval(nullKey)
-		if seen && hasNull {
-			null.point = nil // what the evaluator sees there differs
-		}
+		null.many = seen && hasNull
 		out.intervals = append(out.intervals, null)
 	}
 	out.exact = exact && (len(x.JSON) == 0 || seen == hasNull)

@@ -159,7 +159,7 @@ func (e *Engine) checkFormat(ctx context.Context) error {
 }
 
 func notOurs(location string) error {
-	return errors.New("ankurah: " + location + " is not an ankurah store: it holds other data")
+	return errors.New("ankurah: " + location + " is not an ankurah store, or it is damaged: it holds data and no record of their format")
 }
 
 // Info describes the engine.

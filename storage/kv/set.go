@@ -17,14 +17,15 @@ type set struct {
 // interval is the keys from lo (included) to hi (excluded; nil for no bound).
 type interval struct {
 	lo, hi []byte
-	// point is the key that the interval consists of, when the predicate is
-	// TRUE of equal values only; nil of other intervals.
-	point []byte
+	point  []byte // the one key that the interval consists of; nil of others
+	// many says that the predicate may be TRUE of several values with the key
+	// that is point: of none but one otherwise, though others may have it, too.
+	many bool
 }
 
 var everything = set{all: true}
 
-// pointSet is the set of the values that have a key.
+// pointSet is the set of one value, by its key.
 func pointSet(key []byte, exact bool) set {
 	return set{exact: exact, intervals: []interval{pointInterval(key)}}
 }
@@ -74,10 +75,10 @@ func (s set) points() int {
 	return len(s.intervals)
 }
 
-// constant returns the one key that all rows have which the predicate is TRUE
-// of, whose values under the column are then equal; nil when there is none.
+// constant returns the key of the one value that the predicate is TRUE of; nil
+// when it may be TRUE of others.
 func (s set) constant() []byte {
-	if s.points() == 1 {
+	if s.points() == 1 && !s.intervals[0].many {
 		return s.intervals[0].point
 	}
 	return nil
@@ -114,20 +115,27 @@ func union(sets ...set) set {
 	})
 	merged := out.intervals[:0]
 	for _, i := range out.intervals {
-		if n := len(merged); n > 0 && compareHi(i.lo, merged[n-1].hi) < 0 && !(merged[n-1].hi == nil && i.lo == nil) {
-			last := &merged[n-1]
-			if !bytes.Equal(last.point, i.point) {
-				last.point = nil
-			}
-			if compareHi(last.hi, i.hi) < 0 {
-				last.hi = i.hi
-			}
-			continue
+		if n := len(merged); n > 0 && compareHi(i.lo, merged[n-1].hi) < 0 {
+			merged[n-1].merge(i, out.exact)
+		} else {
+			merged = append(merged, i)
 		}
-		merged = append(merged, i)
 	}
 	out.intervals = merged
 	return out
+}
+
+// merge makes i the union of itself and of o, which begins in it. With exact
+// equal keys are those of equal values.
+func (i *interval) merge(o interval, exact bool) {
+	if i.point != nil && bytes.Equal(i.point, o.point) {
+		i.many = i.many || o.many || !exact
+		return
+	}
+	i.point = nil
+	if compareHi(i.hi, o.hi) < 0 {
+		i.hi = o.hi
+	}
 }
 
 // intersect returns the set of what is in both sets.
@@ -145,15 +153,19 @@ func intersect(a, b set) set {
 	out := set{exact: a.exact && b.exact}
 	x, y := a.intervals, b.intervals
 	for len(x) > 0 && len(y) > 0 {
-		i := interval{lo: x[0].lo, hi: x[0].hi, point: x[0].point}
+		i := x[0]
 		if bytes.Compare(i.lo, y[0].lo) < 0 {
 			i.lo = y[0].lo
 		}
 		if compareHi(y[0].hi, i.hi) < 0 {
 			i.hi = y[0].hi
 		}
-		if y[0].point != nil {
-			i.point = y[0].point
+		switch {
+		case y[0].point == nil:
+		case i.point == nil:
+			i.point, i.many = y[0].point, y[0].many
+		default:
+			i.many = i.many && y[0].many
 		}
 		if !i.empty() {
 			out.intervals = append(out.intervals, i)
@@ -191,6 +203,7 @@ func (i interval) descending() interval {
 	d := interval{lo: mirror(i.hi), hi: mirror(i.lo)}
 	if i.point != nil {
 		d = pointInterval(complement(i.point))
+		d.many = i.many
 	}
 	return d
 }

@@ -2,6 +2,7 @@ package pebble_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"path/filepath"
@@ -34,6 +35,17 @@ func syncs(op errorfs.Op) bool {
 	return false
 }
 
+// crashFS is a file system that can be cloned while it is in use, which
+// MemFS.ReuseForWrite does not stand: it takes a lock for reading twice.
+type crashFS struct{ *vfs.MemFS }
+
+func (f crashFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := f.Rename(oldname, newname); err != nil {
+		return nil, err
+	}
+	return f.OpenReadWrite(newname, category)
+}
+
 // clone is a file system as a crash left it.
 type clone struct {
 	fs    vfs.FS
@@ -56,7 +68,7 @@ func TestCrash(t *testing.T) {
 		clones = append(clones, clone{disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: random.IntN(3) * 50, RNG: random}), n})
 	}
 	var after atomic.Bool
-	fs := errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	fs := errorfs.Wrap(crashFS{disk}, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if after.Swap(syncs(op)) || syncs(op) {
 			crash()
 		}
@@ -118,7 +130,7 @@ func TestWriteErrors(t *testing.T) {
 		disk := vfs.NewCrashableMem()
 		var left atomic.Int64
 		left.Store(int64(n))
-		fs := errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		fs := errorfs.Wrap(crashFS{disk}, errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if (syncs(op) || op.Kind == errorfs.OpFileWrite) && strings.HasSuffix(op.Path, ".log") && left.Add(-1) <= 0 {
 				return injected
 			}
@@ -197,6 +209,8 @@ func damage(t *testing.T, memTable uint64, kind string) {
 			fs := copyFS(t, disk, names)
 			damaged := append([]byte(nil), data...)
 			switch {
+			case try == 0 && kind == "log":
+				continue // Pebble has no list of its logs
 			case try == 0:
 				if err := fs.Remove(path); err != nil {
 					t.Fatal(err)
@@ -209,16 +223,19 @@ func damage(t *testing.T, memTable uint64, kind string) {
 				}
 				writeFile(t, fs, path, damaged)
 			}
-			err := readLedger(t, fs, l, kind, steps)
-			switch {
-			case storage.IsCorrupt(err):
-				found[kind]++
-				if !strings.Contains(err.Error(), "data/store") {
-					t.Errorf("%s, try %d: the error does not say where: %v", name, try, err)
+			t.Run(fmt.Sprint(name, " ", try), func(t *testing.T) {
+				err := readLedger(t, fs, l, kind, steps)
+				switch {
+				case err == nil:
+				case storage.IsCorrupt(err):
+					found[kind]++
+				case !strings.Contains(err.Error(), "not an ankurah store"): // its first record is lost
+					t.Errorf("%v is not about damage", err)
 				}
-			case err != nil:
-				t.Errorf("%s, try %d: %v is not about damage", name, try, err)
-			}
+				if err != nil && !strings.Contains(err.Error(), "data/store") {
+					t.Errorf("the error does not say where: %v", err)
+				}
+			})
 		}
 	}
 	t.Log("errors by kind of file:", found)

@@ -120,10 +120,13 @@ func (s *Store) checkFolder() error {
 	if err != nil {
 		return s.failed("open", err)
 	}
-	if !desc.Exists {
-		return errors.New("ankurah: " + s.dir + " is not an ankurah store: it holds other files, such as " + names[k])
+	switch {
+	case desc.Exists:
+		return nil
+	case strings.HasSuffix(names[k], ".sst"), strings.HasSuffix(names[k], ".blob"):
+		return &storage.CorruptError{What: s.dir, Err: errors.New("it has tables and no MANIFEST")}
 	}
-	return nil
+	return errors.New("ankurah: " + s.dir + " is not an ankurah store: it holds other files, such as " + names[k])
 }
 
 // ours reports whether a file of that name can be left over from a process

@@ -314,10 +314,10 @@ func (s *suite) buildDuringCommits(t *testing.T) {
 	if !ok {
 		t.Skip("no indexes")
 	}
-	for seed := range uint64(8) {
+	for seed := range uint64(5) {
 		d := newData(t, e, 1<<20+seed)
 		for range 10 {
-			d.fill(t, 60)
+			d.fill(t, 40)
 		}
 		random := NewWriter(t, seed)
 		var wg sync.WaitGroup
@@ -348,7 +348,7 @@ func (s *suite) buildDuringCommits(t *testing.T) {
 			mustClose(t, snap)
 		}
 		snap := mustSnapshot(t, e)
-		for range 100 {
+		for range 50 {
 			d.check(t, snap, d.randomQuery(t), d.list())
 		}
 		mustClose(t, snap)
@@ -363,7 +363,7 @@ func (s *suite) buildInterrupted(t *testing.T) {
 		t.Skip("no indexes")
 	}
 	d := newData(t, e, 1<<21)
-	for range 12 {
+	for range 6 {
 		d.fill(t, 100)
 	}
 	var wanted []schema.Index
@@ -386,7 +386,7 @@ func (s *suite) buildInterrupted(t *testing.T) {
 	d.shake(t)
 	snap := mustSnapshot(t, d.engine)
 	defer mustClose(t, snap)
-	for range 300 {
+	for range 200 {
 		d.check(t, snap, d.randomQuery(t), d.list())
 	}
 }
@@ -394,7 +394,7 @@ func (s *suite) buildInterrupted(t *testing.T) {
 // groups tests orders in which very many entities are equal, page by page.
 func (s *suite) groups(t *testing.T) {
 	e := s.open(t)
-	d := manyRows(t, e, 700)
+	d := manyRows(t, e, 500)
 	snap := mustSnapshot(t, e)
 	defer mustClose(t, snap)
 	states := d.list()
@@ -416,7 +416,7 @@ func (s *suite) groups(t *testing.T) {
 			for {
 				d.check(t, snap, query{&page, text, args}, states)
 				rows := Expect(&page, states)
-				if pages++; len(rows) == 0 || pages == 12 {
+				if pages++; len(rows) == 0 || pages == 8 {
 					break
 				}
 				next := page

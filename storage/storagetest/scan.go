@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -40,7 +41,8 @@ type data struct {
 	model  *schema.Model
 	engine storage.Engine
 	states map[id.ID]*entity.State
-	long   bool // texts share a beginning that is longer than index keys
+	long   bool            // texts share a beginning that is longer than index keys
+	sorted []*entity.State // what states holds, nil when it has to be sorted again
 }
 
 func newData(t *testing.T, e storage.Engine, seed uint64) *data {
@@ -59,13 +61,12 @@ func (d *data) random(p schema.Property) value.Value {
 	return v
 }
 
+// list returns the states by ID.
 func (d *data) list() []*entity.State {
-	out := make([]*entity.State, 0, len(d.states))
-	for _, s := range d.states {
-		out = append(out, s)
+	if d.sorted == nil {
+		d.sorted = slices.SortedFunc(maps.Values(d.states), func(a, b *entity.State) int { return a.ID().Compare(b.ID()) })
 	}
-	slices.SortFunc(out, func(a, b *entity.State) int { return a.ID().Compare(b.ID()) })
-	return out
+	return d.sorted
 }
 
 // randomOps returns operations that set random properties: all of them for a
@@ -114,6 +115,7 @@ func (d *data) commit(t *testing.T, writes []storage.EntityWrite) {
 	for _, w := range writes {
 		d.states[w.After.ID()] = w.After
 	}
+	d.sorted = nil
 }
 
 // index adds random indexes.
@@ -149,7 +151,7 @@ func randomIndex(r *rand.Rand, m *schema.Model) schema.Index {
 // that predicates, orders and indexes meet; sometimes of all.
 func randomModel(r *rand.Rand, collection string) *schema.Model {
 	all := ankqltest.Model()
-	if r.IntN(10) == 0 {
+	if r.IntN(20) == 0 {
 		return schema.NewModel(all.Name, collection, all.Properties)
 	}
 	var props []schema.Property
@@ -369,12 +371,16 @@ func (s *suite) scans(t *testing.T) {
 	e := s.open(t)
 	for seed := range rounds {
 		d := newData(t, e, uint64(seed))
+		size := d.w.Rand.IntN(30)
+		if d.w.Rand.IntN(5) == 0 {
+			size *= 2
+		}
 		if d.w.Rand.IntN(2) == 0 { // built over what is there, or kept up from the start
-			d.fill(t, d.w.Rand.IntN(60))
+			d.fill(t, size)
 			d.index(t, d.w.Rand.IntN(5))
 		} else {
 			d.index(t, d.w.Rand.IntN(5))
-			d.fill(t, d.w.Rand.IntN(60))
+			d.fill(t, size)
 		}
 		for k := range perData {
 			if k == perData/2 {

@@ -1,0 +1,330 @@
+package ankurah
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+// Cursor is a position in an ordered result, for AFTER.
+type Cursor = ankql.Cursor
+
+// Named is a parameter that a query text names :Name.
+type Named = ankql.Named
+
+// Create makes an entity with the fields of m. Its ID is known at once and
+// never changes; the entity is there for others after commit.
+func (c Collection[M, V, E]) Create(tx *Tx, m *M) (E, error) {
+	var zero E
+	if err := tx.s.n.declare(c.b.model); err != nil {
+		return zero, tx.note(err)
+	}
+	e, err := tx.create(c.Name())
+	if err != nil {
+		return zero, err
+	}
+	before := tx.err
+	c.b.fill(Mutable{e}, m)
+	if before == nil && tx.err != nil {
+		return zero, tx.err
+	}
+	return c.b.edit(Mutable{e}), nil
+}
+
+// CreateMany makes an entity of each model.
+func (c Collection[M, V, E]) CreateMany(tx *Tx, ms []*M) ([]E, error) {
+	out := make([]E, len(ms))
+	for k, m := range ms {
+		var err error
+		if out[k], err = c.Create(tx, m); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Edit returns the entity for editing, as it is now: a view only says which
+// one. An entity that is deleted or that the principal may not read is an
+// [ErrNotFound].
+func (c Collection[M, V, E]) Edit(tx *Tx, who Identified) (E, error) {
+	var zero E
+	if err := tx.s.n.declare(c.b.model); err != nil {
+		return zero, err
+	}
+	e, err := tx.edit(context.Background(), c.Name(), who.ID(), false)
+	if err != nil {
+		return zero, err
+	}
+	return c.b.edit(Mutable{e}), nil
+}
+
+// Delete deletes an entity. Its history stays.
+func (c Collection[M, V, E]) Delete(tx *Tx, who Identified) error {
+	e, err := tx.edit(context.Background(), c.Name(), who.ID(), false)
+	if err != nil {
+		return err
+	}
+	return tx.note(e.delete())
+}
+
+// Restore brings a deleted entity back, with what it held and what concurrent
+// edits wrote to it. It does nothing to one that exists.
+func (c Collection[M, V, E]) Restore(tx *Tx, who Identified) error {
+	e, err := tx.edit(context.Background(), c.Name(), who.ID(), true)
+	if err != nil {
+		return err
+	}
+	s, err := e.state()
+	if err != nil || s.Exists() {
+		return tx.note(err)
+	}
+	return tx.note(e.restore())
+}
+
+// Get returns one entity. One that is not there, deleted or not readable is an
+// [ErrNotFound].
+func (c Collection[M, V, E]) Get(ctx context.Context, r Reader, who Identified) (V, error) {
+	var zero V
+	rd := r.reader()
+	if err := rd.n.declare(c.b.model); err != nil {
+		return zero, err
+	}
+	s, err := rd.get(ctx, c.Name(), who.ID())
+	if err != nil {
+		return zero, err
+	}
+	return c.b.view(View{s}), nil
+}
+
+// Resolve returns the entity that a reference refers to.
+func (c Collection[M, V, E]) Resolve(ctx context.Context, r Reader, ref Ref[M]) (V, error) {
+	return c.Get(ctx, r, ref)
+}
+
+// Fetch returns the entities that an AnkQL query selects; an empty query
+// selects all. args stand for ? and :name in it.
+func (c Collection[M, V, E]) Fetch(ctx context.Context, r Reader, query string, args ...any) ([]V, error) {
+	var out []V
+	for v, err := range c.All(ctx, r, query, args...) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// First returns the first entity that a query selects; [ErrNotFound] when
+// there is none.
+func (c Collection[M, V, E]) First(ctx context.Context, r Reader, query string, args ...any) (V, error) {
+	for v, err := range c.All(ctx, r, query, args...) {
+		return v, err
+	}
+	var zero V
+	return zero, &NotFoundError{Collection: c.Name()}
+}
+
+// All streams the entities that a query selects, from one moment.
+func (c Collection[M, V, E]) All(ctx context.Context, r Reader, query string, args ...any) iter.Seq2[V, error] {
+	return func(yield func(V, error) bool) {
+		var zero V
+		rd := r.reader()
+		sel, err := c.bind(rd, query, args)
+		if err != nil {
+			yield(zero, err)
+			return
+		}
+		for s, err := range rd.rows(ctx, sel) {
+			if err != nil {
+				yield(zero, err)
+				return
+			}
+			if !yield(c.b.view(View{s}), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Count returns how many entities a query selects.
+func (c Collection[M, V, E]) Count(ctx context.Context, r Reader, query string, args ...any) (int64, error) {
+	rd := r.reader()
+	sel, err := c.bind(rd, query, args)
+	if err != nil {
+		return 0, err
+	}
+	return rd.count(ctx, sel)
+}
+
+// Explain describes how a query would be answered: the index or scan, what is
+// left to filter, and how rows are ordered.
+func (c Collection[M, V, E]) Explain(ctx context.Context, r Reader, query string, args ...any) (string, error) {
+	rd := r.reader()
+	sel, err := c.bind(rd, query, args)
+	if err != nil {
+		return "", err
+	}
+	if sel, _, err = rd.n.core.Narrow(sel, rd.p); err != nil {
+		return "", err
+	}
+	snap, err := rd.n.core.Current()
+	if err != nil {
+		return "", err
+	}
+	defer snap.Release()
+	return snap.Explain(ctx, sel)
+}
+
+func (c Collection[M, V, E]) bind(rd reader, query string, args []any) (*ankql.Selection, error) {
+	if err := rd.n.declare(c.b.model); err != nil {
+		return nil, err
+	}
+	return rd.n.bind(c.Name(), query, args)
+}
+
+// bind parses a query and binds it to what is known of a collection.
+func (n *Node) bind(collection, query string, args []any) (*ankql.Selection, error) {
+	q, err := ankql.Parse(query)
+	if err != nil {
+		return nil, err
+	}
+	for k, a := range args {
+		if v, ok := a.(interface{ storedValue() value.Value }); ok {
+			args = slices.Clone(args)
+			args[k] = v.storedValue()
+		}
+	}
+	return ankql.Bind(q, n.core.Model(collection), collection, args...)
+}
+
+// get returns one existing, readable entity, with the transaction's edits.
+func (rd reader) get(ctx context.Context, collection string, id ID) (*entity.State, error) {
+	if rd.tx != nil {
+		if err := rd.tx.live(); err != nil {
+			return nil, err
+		}
+		if e := rd.tx.edits[id]; e != nil && e.collection == collection {
+			s, err := e.state()
+			if err == nil && (e.dropped || !s.Exists()) {
+				err = &NotFoundError{collection, id}
+			}
+			return s, err
+		}
+	}
+	s, err := rd.n.readable(ctx, rd.p, collection, id)
+	if err == nil && (s == nil || !s.Exists()) {
+		err = &NotFoundError{collection, id}
+	}
+	return s, err
+}
+
+// rows walks the readable entities that sel selects, with the transaction's
+// edits among them.
+func (rd reader) rows(ctx context.Context, sel *ankql.Selection) iter.Seq2[*entity.State, error] {
+	return func(yield func(*entity.State, error) bool) {
+		sel, allow, err := rd.n.core.Narrow(sel, rd.p)
+		if err == nil && rd.tx != nil {
+			err = rd.tx.live()
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		snap, err := rd.n.core.Current()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer snap.Release()
+		scan := core.Rows(ctx, snap, sel, allow)
+		if rd.tx != nil && len(rd.tx.order) > 0 {
+			scan = rd.overlaid(ctx, snap, sel, allow)
+		}
+		scan(yield)
+	}
+}
+
+// overlaid is a scan in which the transaction's own entities stand as it sees
+// them.
+func (rd reader) overlaid(ctx context.Context, snap *core.Snap, sel *ankql.Selection, allow func(*entity.State) bool) iter.Seq2[*entity.State, error] {
+	return func(yield func(*entity.State, error) bool) {
+		var own []*entity.State
+		for _, e := range rd.tx.order {
+			if e.collection != sel.Collection || e.dropped {
+				continue
+			}
+			s, err := e.state()
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if s.Exists() && sel.Match(s) && (sel.After == nil || sel.CompareCursor(s, sel.After) > 0) {
+				own = append(own, s)
+			}
+		}
+		slices.SortFunc(own, func(a, b *entity.State) int { return sel.Compare(a, b) })
+		stored := *sel
+		if stored.Limit >= 0 {
+			stored.Limit += len(rd.tx.order)
+		}
+		n := 0
+		send := func(s *entity.State) bool {
+			if sel.Limit >= 0 && n >= sel.Limit {
+				return false
+			}
+			n++
+			return yield(s, nil)
+		}
+		for s, err := range core.Rows(ctx, snap, &stored, allow) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if rd.tx.edits[s.ID()] != nil {
+				continue
+			}
+			for len(own) > 0 && sel.Compare(own[0], s) < 0 {
+				if !send(own[0]) {
+					return
+				}
+				own = own[1:]
+			}
+			if !send(s) {
+				return
+			}
+		}
+		for _, s := range own {
+			if !send(s) {
+				return
+			}
+		}
+	}
+}
+
+func (rd reader) count(ctx context.Context, sel *ankql.Selection) (int64, error) {
+	narrowed, allow, err := rd.n.core.Narrow(sel, rd.p)
+	if err != nil {
+		return 0, err
+	}
+	if allow == nil && (rd.tx == nil || len(rd.tx.order) == 0) {
+		snap, err := rd.n.core.Current()
+		if err != nil {
+			return 0, err
+		}
+		defer snap.Release()
+		return snap.Count(ctx, narrowed)
+	}
+	var n int64
+	for _, err := range rd.rows(ctx, sel) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}

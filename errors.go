@@ -1,0 +1,67 @@
+package ankurah
+
+import (
+	"errors"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/schema"
+	"github.com/ankurah/ankurah-go/storage"
+)
+
+// Errors that callers branch on, with errors.Is.
+var (
+	ErrNotFound              = errors.New("not found")
+	ErrTxDone                = errors.New("transaction is over")
+	ErrClosed                = core.ErrClosed
+	ErrConflict              = core.ErrConflict
+	ErrNoSystem              = core.ErrNoSystem
+	ErrSystemExists          = core.ErrSystemExists
+	ErrReserved              = core.ErrReserved
+	ErrTooLarge              = core.ErrTooLarge
+	ErrSchema                = core.ErrSchema
+	ErrIncompatible          = schema.ErrIncompatible
+	ErrDenied                = policy.ErrDenied
+	ErrUnauthenticated       = policy.ErrUnauthenticated
+	ErrConstraint            = policy.ErrConstraint
+	ErrQuery                 = ankql.ErrBind
+	ErrStoreLocked           = storage.ErrLocked
+	ErrStoreCorrupt          = storage.ErrCorrupt
+	ErrReferencePath         = ankql.ErrReferencePath
+	errNoDurability          = errors.New("ankurah: only durable nodes can be opened: set NodeOptions.Durable")
+	errNoPolicy              = errors.New("ankurah: a durable node needs a policy: set NodeOptions.Policy, to policy.Permissive{} if everybody may do everything")
+	errAfterCommit           = errors.New("ankurah: the transaction was committed: begin another one")
+	errAfterRollback         = errors.New("ankurah: the transaction was rolled back: begin another one")
+	errQueryClosed     error = errors.New("ankurah: the live query is closed")
+)
+
+// NotFoundError says which entity is not there, or not readable.
+type NotFoundError struct {
+	Collection string
+	ID         ID
+}
+
+func (e *NotFoundError) Error() string {
+	return "ankurah: no " + e.Collection + " " + e.ID.String()
+}
+func (e *NotFoundError) Unwrap() error { return ErrNotFound }
+
+// FieldError says which property a value does not fit.
+type FieldError struct {
+	Collection, Property string
+	Err                  error
+}
+
+func (e *FieldError) Error() string {
+	return "ankurah: " + e.Collection + "." + e.Property + ": " + e.Err.Error()
+}
+func (e *FieldError) Unwrap() error { return e.Err }
+
+type txDone struct{ why error }
+
+func (e txDone) Error() string   { return e.why.Error() }
+func (e txDone) Unwrap() []error { return []error{ErrTxDone, e.why} }
+
+// errStopped ends an iteration whose consumer has had enough.
+var errStopped = errors.New("ankurah: stopped")

@@ -1,0 +1,140 @@
+package ankurah
+
+import (
+	"context"
+	"crypto/rand"
+	"sync/atomic"
+	"time"
+
+	"github.com/ankurah/ankurah-go/storage"
+)
+
+// effect is work that the core asked for. It is done without the lock and ends
+// with a completion under it, which may ask for more.
+type effect func() []effect
+
+// do runs f under the core's lock, then does what the core asked for.
+func (n *Node) do(f func()) { n.run(n.locked(f), nil) }
+
+// locked runs f under the core's lock and returns what the core asked for.
+func (n *Node) locked(f func()) []effect {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f()
+	asked := n.effects
+	n.effects = nil
+	return asked
+}
+
+// run does effects until none are left. A caller whose own wish is fulfilled
+// leaves the rest, which is other callers' work, to a goroutine.
+func (n *Node) run(effects []effect, fulfilled *atomic.Bool) {
+	for len(effects) > 0 {
+		if fulfilled != nil && fulfilled.Load() {
+			n.work.Add(1)
+			go func() {
+				defer n.work.Done()
+				n.run(effects, nil)
+			}()
+			return
+		}
+		next := effects[0]
+		effects = append(effects[1:], next()...)
+	}
+}
+
+// wait starts something in the core and waits until done was called. The
+// caller does the work itself that it set off: a lone committer needs no other
+// goroutine.
+func (n *Node) wait(start func(done func(error))) error {
+	var fulfilled atomic.Bool
+	outcome := make(chan error, 1)
+	var refused error
+	asked := n.locked(func() {
+		if n.closing {
+			refused = errClosed
+			return
+		}
+		n.commits.Add(1)
+		start(func(err error) {
+			outcome <- err
+			fulfilled.Store(true)
+		})
+	})
+	if refused != nil {
+		return refused
+	}
+	defer n.commits.Done()
+	n.run(asked, &fulfilled)
+	return <-outcome
+}
+
+// executor is the node as its core sees it.
+type executor Node
+
+// Now returns the wall clock.
+func (x *executor) Now() uint64 { return uint64(max(0, time.Now().UnixMilli())) }
+
+// Random fills b. It is called under the lock.
+func (x *executor) Random(b []byte) { x.random.read(b) }
+
+// Write commits a batch and takes the snapshot that contains it. The core asks
+// for one write at a time, so nothing else can be in the snapshot.
+func (x *executor) Write(b *storage.Batch, done func(storage.Result, storage.Snapshot, error)) {
+	n := (*Node)(x)
+	x.effects = append(x.effects, func() []effect {
+		res, err := n.engine.Commit(n.ctx, b)
+		var snap storage.Snapshot
+		if err == nil {
+			snap, err = n.engine.Snapshot()
+		}
+		if err != nil {
+			n.log.Error("commit failed", "error", err)
+		}
+		return n.locked(func() { done(res, snap, err) })
+	})
+}
+
+// Read runs a job that reads.
+func (x *executor) Read(job func(context.Context) error, done func(error)) {
+	n := (*Node)(x)
+	x.effects = append(x.effects, func() []effect {
+		err := job(n.ctx)
+		return n.locked(func() { done(err) })
+	})
+}
+
+// EnsureIndexes builds declared indexes beside everything else.
+func (x *executor) EnsureIndexes(collection string) {
+	n := (*Node)(x)
+	if n.ctx == nil || n.closing {
+		return // OpenNode builds them itself; Close ends everything
+	}
+	n.work.Add(1)
+	go func() {
+		defer n.work.Done()
+		if err := n.ensureIndexes(n.ctx, collection); err != nil && n.ctx.Err() == nil {
+			n.log.Warn("index not built", "collection", collection, "error", err)
+		}
+	}()
+}
+
+// randomSource hands out random bytes from a buffer: asking the system for 16
+// bytes at a time costs more than a commit's other work on IDs.
+type randomSource struct {
+	buf  [1024]byte
+	left int
+}
+
+func (r *randomSource) read(b []byte) {
+	for len(b) > 0 {
+		if r.left == 0 {
+			// crypto/rand never fails: it ends the program if the system has
+			// no randomness.
+			_, _ = rand.Read(r.buf[:])
+			r.left = len(r.buf)
+		}
+		k := copy(b, r.buf[len(r.buf)-r.left:])
+		b, r.left = b[k:], r.left-k
+	}
+}

@@ -1,0 +1,569 @@
+package core
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/schema"
+	"github.com/ankurah/ankurah-go/storage"
+)
+
+// Request is one transaction to commit: edits made here, or events made
+// elsewhere.
+type Request struct {
+	ID        event.TxID
+	Principal policy.Principal
+	Edits     []Edit
+	Events    []*event.Event // submitted; no Edits then
+	Requires  []storage.Require
+	// Done is called once, under the core's lock, when the transaction is
+	// published or refused. after holds the states it made, by entity ID.
+	Done func(after []*entity.State, err error)
+
+	system bool                // made by the node itself: no policy, no schema
+	meta   []storage.MetaWrite // written with it
+}
+
+// Edit is what a transaction does to one entity: it becomes one event (S19).
+type Edit struct {
+	Collection string
+	Entity     id.ID
+	Base       *entity.State // the state it started from; nil for a creation
+	Birth      *event.Birth  // creations only
+	Ops        []event.Operation
+}
+
+// tx is a request on its way.
+type tx struct {
+	req      *Request
+	also     []func([]*entity.State, error) // further callers of the same submission
+	attempts int
+
+	loaded map[id.ID]*entity.State // states read for it; nil values are absent
+	lookup *lookup                 // of a submission, nil before it was read
+
+	writes  []storage.EntityWrite
+	changes []reactor.Change // sorted by collection, then entity
+	size    int
+}
+
+// maxAttempts bounds how often a lost storage race is run again. Each loss
+// means that somebody else's commit went through.
+const maxAttempts = 1000
+
+// Commit takes a transaction. It checks everything before anything is stored
+// (S20).
+func (c *Core) Commit(req *Request) {
+	if other := c.flyingTx[req.ID]; other != nil {
+		other.also = append(other.also, req.Done)
+		return
+	}
+	t := &tx{req: req}
+	c.flyingTx[req.ID] = t
+	c.start(t)
+}
+
+func (c *Core) finish(t *tx, err error) {
+	delete(c.flyingTx, t.req.ID)
+	var after []*entity.State
+	if err == nil {
+		after = make([]*entity.State, len(t.writes))
+		for k := range t.writes {
+			after[k] = t.writes[k].After
+		}
+	}
+	t.req.Done(after, err)
+	for _, done := range t.also {
+		done(after, err)
+	}
+}
+
+// start reads what is missing, or validates and queues the transaction.
+func (c *Core) start(t *tx) {
+	if c.broken != nil {
+		c.finish(t, c.broken)
+		return
+	}
+	if c.root.IsZero() && !t.req.system {
+		c.finish(t, noSystem{})
+		return
+	}
+	if missing := c.missing(t); len(missing) > 0 || len(t.req.Events) > 0 && t.lookup == nil {
+		c.read(t, missing)
+		return
+	}
+	err := c.validate(t)
+	if errors.Is(err, errReadAgain) {
+		t.loaded, t.lookup = nil, nil
+		c.start(t)
+		return
+	}
+	if err != nil || len(t.writes) == 0 {
+		c.finish(t, err)
+		return
+	}
+	c.waiting = append(c.waiting, t)
+	for _, w := range t.writes {
+		tp := c.tips[w.After.ID()]
+		if tp == nil {
+			tp = &tip{}
+			c.tips[w.After.ID()] = tp
+		}
+		tp.state = w.After
+		tp.n++
+		for _, e := range w.Events {
+			c.flying[e.ID] = e.Entity
+		}
+	}
+	c.flush()
+}
+
+// stateKey names a state to read.
+type stateKey struct {
+	collection string
+	entity     id.ID
+}
+
+func (c *Core) missing(t *tx) []stateKey {
+	var keys []stateKey
+	need := func(collection string, entityID id.ID) {
+		if _, ok := c.current(t, entityID); !ok && !slices.Contains(keys, stateKey{collection, entityID}) {
+			keys = append(keys, stateKey{collection, entityID})
+		}
+	}
+	for k := range t.req.Edits {
+		if e := &t.req.Edits[k]; e.Birth == nil {
+			need(e.Collection, e.Entity)
+		}
+	}
+	for _, r := range t.req.Requires {
+		need(r.Collection, r.Entity)
+	}
+	for _, e := range t.req.Events {
+		need(e.Collection, e.Entity)
+	}
+	return keys
+}
+
+// current returns the newest state of an entity, in flight or published; false
+// when it has to be read first.
+func (c *Core) current(t *tx, entityID id.ID) (*entity.State, bool) {
+	if tp := c.tips[entityID]; tp != nil {
+		return tp.state, true
+	}
+	if s, ok := c.cache.Get(entityID); ok {
+		return s, true
+	}
+	s, ok := t.loaded[entityID]
+	return s, ok
+}
+
+func (c *Core) read(t *tx, keys []stateKey) {
+	snap, err := c.Current()
+	if err != nil {
+		c.finish(t, err)
+		return
+	}
+	states := make([]*entity.State, len(keys))
+	var found *lookup
+	c.ex.Read(func(ctx context.Context) (err error) {
+		for k, key := range keys {
+			if states[k], err = snap.State(ctx, key.collection, key.entity); err != nil {
+				return err
+			}
+		}
+		if len(t.req.Events) > 0 {
+			found, err = look(ctx, snap, t.req)
+		}
+		return err
+	}, func(err error) {
+		snap.Release()
+		if err != nil {
+			c.finish(t, err)
+			return
+		}
+		if t.loaded == nil {
+			t.loaded = map[id.ID]*entity.State{}
+		}
+		for k, key := range keys {
+			t.loaded[key.entity] = states[k]
+			if states[k] != nil {
+				c.cache.Fill(snap.Seq, states[k])
+			}
+		}
+		t.lookup = found
+		c.start(t)
+	})
+}
+
+// validate makes or checks the transaction's events and computes the states
+// they lead to.
+func (c *Core) validate(t *tx) error {
+	t.writes, t.changes, t.size = nil, nil, 0
+	for _, r := range t.req.Requires {
+		s, _ := c.current(t, r.Entity)
+		if !s.Head().Equal(r.Head) {
+			return &conflictError{r.Collection, r.Entity}
+		}
+	}
+	var learned []learnedProps
+	if len(t.req.Events) > 0 {
+		events, err := c.admit(t)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			if learned, err = c.applyEvent(t, e, learned); err != nil {
+				return err
+			}
+		}
+	} else {
+		for k := range t.req.Edits {
+			e, err := c.newEvent(t.req, &t.req.Edits[k])
+			if err != nil {
+				return err
+			}
+			if learned, err = c.applyEvent(t, e, learned); err != nil {
+				return err
+			}
+		}
+	}
+	if err := t.checkSize(); err != nil {
+		return err
+	}
+	slices.SortFunc(t.writes, func(a, b storage.EntityWrite) int { return a.After.ID().Compare(b.After.ID()) })
+	for k := range t.writes {
+		w := &t.writes[k]
+		ids := make([]id.ID, len(w.Events))
+		for j, e := range w.Events {
+			ids[j] = e.ID
+		}
+		t.changes = append(t.changes, reactor.Change{Before: w.Before, After: w.After, Events: ids})
+	}
+	slices.SortStableFunc(t.changes, func(a, b reactor.Change) int {
+		if a.After.Collection() < b.After.Collection() {
+			return -1
+		} else if a.After.Collection() > b.After.Collection() {
+			return 1
+		}
+		return 0
+	})
+	for _, l := range learned {
+		c.learn(l.collection, l.props)
+	}
+	return nil
+}
+
+func (t *tx) checkSize() error {
+	n := 0
+	for k := range t.writes {
+		n += len(t.writes[k].Events)
+	}
+	if n > MaxTxEvents {
+		return &limitError{"a transaction touches " + strconv.Itoa(n) + " entities, the limit is " + strconv.Itoa(MaxTxEvents)}
+	}
+	if t.size > MaxTxBytes {
+		return &limitError{"a transaction has " + strconv.Itoa(t.size) + " bytes of events, the limit is " + strconv.Itoa(MaxTxBytes)}
+	}
+	return nil
+}
+
+type limitError struct{ why string }
+
+func (e *limitError) Error() string { return "ankurah: " + e.why + ": commit in smaller transactions" }
+func (e *limitError) Unwrap() error { return ErrTooLarge }
+
+// newEvent makes the event of an edit. Its parents are the head that the edit
+// started from, also when the entity has moved on since (S19).
+func (c *Core) newEvent(req *Request, e *Edit) (*event.Event, error) {
+	var salt [16]byte
+	c.ex.Random(salt[:])
+	root := c.root
+	if req.system {
+		root = id.ID{}
+	}
+	return event.New(event.Header{
+		Root:       root,
+		Entity:     e.Entity,
+		Collection: e.Collection,
+		Parents:    e.Base.Head().Parents(),
+		Author:     event.NodeAuthor(c.node),
+		Actor:      req.Principal.Subject,
+		Tx:         req.ID,
+		Stamp:      c.now(),
+		Birth:      e.Birth,
+	}, salt, e.Ops)
+}
+
+type learnedProps struct {
+	collection string
+	props      []schema.Property
+}
+
+// applyEvent moves the transaction's state of an entity over event e, after
+// schema, policy and constraints agreed (S20).
+func (c *Core) applyEvent(t *tx, e *event.Event, learned []learnedProps) ([]learnedProps, error) {
+	if !t.req.system && e.Collection[0] == '_' {
+		return nil, &reservedError{e.Collection}
+	}
+	w := t.write(e.Entity)
+	var before *entity.State
+	if w != nil {
+		before = w.After
+	} else if !e.IsGenesis() || len(t.req.Events) > 0 {
+		before, _ = c.current(t, e.Entity)
+	}
+	if before != nil && before.Collection() != e.Collection {
+		return nil, &wrongCollection{e.Entity, e.Collection, before.Collection()}
+	}
+	after, err := before.Apply(c.cfg.Kinds, e)
+	if err != nil {
+		return nil, err
+	}
+	if !t.req.system {
+		props, err := c.checkOps(e.Collection, e.Ops)
+		if err != nil {
+			return nil, err
+		}
+		if len(props) > 0 {
+			learned = append(learned, learnedProps{e.Collection, props})
+		}
+		if err := c.allow(t.req.Principal, policy.Write{Before: before, After: after, Event: e}); err != nil {
+			return nil, err
+		}
+	}
+	t.size += e.Size()
+	if w != nil {
+		w.After = after
+		w.Events = append(w.Events, e)
+		return learned, nil
+	}
+	t.writes = append(t.writes, storage.EntityWrite{Before: before, After: after, Events: []*event.Event{e}})
+	return learned, nil
+}
+
+// write returns the transaction's write of an entity made so far. Only
+// submissions can have several events of one entity.
+func (t *tx) write(entityID id.ID) *storage.EntityWrite {
+	if len(t.req.Events) == 0 {
+		return nil
+	}
+	for k := range t.writes {
+		if t.writes[k].After.ID() == entityID {
+			return &t.writes[k]
+		}
+	}
+	return nil
+}
+
+// allow asks the policy agent and the constraints about a write. A panic in
+// one is a denial.
+func (c *Core) allow(p policy.Principal, w policy.Write) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &policy.DeniedError{Subject: p.Subject, Collection: w.After.Collection(), Rule: "the policy agent or a constraint panicked"}
+		}
+	}()
+	if c.cfg.Policy != nil {
+		if err := c.cfg.Policy.CheckWrite(p, w); err != nil {
+			return err
+		}
+	}
+	for _, k := range c.cfg.Constraints {
+		if err := k.Check(context.Background(), w.Before, w.After); err != nil {
+			return &constraintError{w.After.Collection(), w.After.ID(), err}
+		}
+	}
+	return nil
+}
+
+// flush writes the next group unless one is under way.
+func (c *Core) flush() {
+	if len(c.writing) > 0 || len(c.waiting) == 0 || c.broken != nil {
+		return
+	}
+	n, size := 0, 0
+	for n < len(c.waiting) && n < maxGroupTxs && (n == 0 || size+c.waiting[n].size <= maxGroupBytes) {
+		size += c.waiting[n].size
+		n++
+	}
+	c.writing = slices.Clone(c.waiting[:n])
+	c.waiting = slices.Delete(c.waiting, 0, n)
+	b := &storage.Batch{Txs: make([]storage.Tx, n), Meta: c.dirty}
+	c.dirty = nil
+	for k, t := range c.writing {
+		c.feedSeq++
+		feed := storage.MetaWrite{Key: feedKey(c.incarnation, c.feedSeq), Value: append([]byte(nil), t.req.ID[:]...)}
+		b.Txs[k] = storage.Tx{
+			ID:       t.req.ID,
+			Record:   appendRecord(nil, t),
+			Require:  t.req.Requires,
+			Entities: t.writes,
+			Meta:     append([]storage.MetaWrite{feed}, t.req.meta...),
+		}
+	}
+	// Requires were checked against states in flight; what the store sees in
+	// between is the same sequence of transactions.
+	b.Meta = append(b.Meta, storage.MetaWrite{Key: metaClock, Value: binary.BigEndian.AppendUint64(nil, uint64(c.clock.Last()))})
+	c.ex.Write(b, c.written)
+}
+
+// written takes the outcome of a write.
+func (c *Core) written(res storage.Result, snap storage.Snapshot, err error) {
+	group := c.writing
+	c.writing = nil
+	if err == nil && c.broken != nil {
+		err = c.broken
+	}
+	if err != nil {
+		if snap != nil {
+			_ = snap.Close()
+		}
+		for _, t := range group {
+			c.finish(t, &lostError{err})
+		}
+		c.fail(&lostError{err})
+		return
+	}
+	idle := len(c.pubs) == 0
+	won, again := group, []*tx(nil)
+	if slices.ContainsFunc(res.Conflicts, func(err error) bool { return err != nil }) {
+		won, again = c.resolve(group, res.Conflicts)
+	}
+	c.seq++
+	c.pubs = append(c.pubs, &publication{txs: won, snap: NewSnap(snap, c.seq)})
+	if len(again) > 0 {
+		c.pubs = append(c.pubs, &publication{retry: again})
+	}
+	if idle {
+		c.publish()
+	}
+	c.flush()
+}
+
+// resolve sorts out a group in which transactions lost a storage race (S21):
+// they start over, once the winners are published, together with those that
+// were validated upon them.
+func (c *Core) resolve(group []*tx, conflicts []error) (won, again []*tx) {
+	for k, t := range group {
+		if conflicts[k] == nil {
+			won = append(won, t)
+			continue
+		}
+		for _, w := range t.writes {
+			c.cache.Drop(w.After.ID(), c.seq+1)
+		}
+		for _, r := range t.req.Requires {
+			c.cache.Drop(r.Entity, c.seq+1)
+		}
+		again = append(again, t)
+	}
+	again = append(again, c.waiting...)
+	c.waiting = nil
+	for _, t := range again {
+		c.land(t)
+		t.loaded, t.lookup = nil, nil
+		t.attempts++
+	}
+	for _, p := range c.pubs {
+		c.settle(p.txs)
+	}
+	c.settle(won)
+	return won, again
+}
+
+// settle makes the states of written transactions the newest ones in flight.
+func (c *Core) settle(txs []*tx) {
+	for _, t := range txs {
+		for _, w := range t.writes {
+			if tp := c.tips[w.After.ID()]; tp != nil {
+				tp.state = w.After
+			}
+		}
+	}
+}
+
+// land takes a transaction's states and events out of flight.
+func (c *Core) land(t *tx) {
+	for _, w := range t.writes {
+		if tp := c.tips[w.After.ID()]; tp != nil {
+			if tp.n--; tp.n == 0 {
+				delete(c.tips, w.After.ID())
+			}
+		}
+		for _, e := range w.Events {
+			delete(c.flying, e.ID)
+		}
+	}
+}
+
+// fail ends committing: a failed write discards what was built on it (S23).
+func (c *Core) fail(err error) {
+	if c.broken != nil {
+		return
+	}
+	c.broken = err
+	for _, t := range c.waiting {
+		c.finish(t, err)
+	}
+	c.waiting = nil
+	clear(c.tips)
+	clear(c.flying)
+	c.wake()
+}
+
+// Broken returns why nothing can be committed any more, nil while it can.
+func (c *Core) Broken() error { return c.broken }
+
+type lostError struct{ err error }
+
+func (e *lostError) Error() string {
+	return "ankurah: the store failed and the node has stopped committing: " + e.err.Error() + ": mend the cause and open the node again"
+}
+func (e *lostError) Unwrap() error { return e.err }
+
+type conflictError struct {
+	collection string
+	entity     id.ID
+}
+
+func (e *conflictError) Error() string {
+	return "ankurah: conflict: " + e.collection + " " + e.entity.String() + " changed since it was read: read it again and repeat the transaction"
+}
+func (e *conflictError) Unwrap() error { return ErrConflict }
+
+type constraintError struct {
+	collection string
+	entity     id.ID
+	err        error
+}
+
+func (e *constraintError) Error() string {
+	return "ankurah: constraint violated by " + e.collection + " " + e.entity.String() + ": " + e.err.Error()
+}
+func (e *constraintError) Unwrap() []error { return []error{policy.ErrConstraint, e.err} }
+
+type reservedError struct{ name string }
+
+func (e *reservedError) Error() string {
+	return "ankurah: collection " + e.name + " belongs to the system: names that begin with an underscore are refused"
+}
+func (e *reservedError) Unwrap() error { return ErrReserved }
+
+type wrongCollection struct {
+	entity     id.ID
+	want, have string
+}
+
+func (e *wrongCollection) Error() string {
+	return "ankurah: entity " + e.entity.String() + " is in " + e.have + ", not in " + e.want
+}
+func (e *wrongCollection) Unwrap() error { return event.ErrMalformed }

@@ -1,0 +1,206 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/property"
+	"github.com/ankurah/ankurah-go/storage"
+)
+
+// Executor does for a [Core] what it may not do itself. Its methods return at
+// once; completions are called later, under the rule that calls of the core do
+// not overlap.
+type Executor interface {
+	// Now returns the wall clock in Unix milliseconds.
+	Now() uint64
+	// Random fills b with random bytes.
+	Random(b []byte)
+	// Write commits b to the engine, then calls done with the result and a
+	// snapshot that contains the write, which the core closes.
+	Write(b *storage.Batch, done func(storage.Result, storage.Snapshot, error))
+	// Read runs job, which may block, then calls done with its error.
+	Read(job func(ctx context.Context) error, done func(error))
+	// EnsureIndexes builds the indexes of a model, in its own time.
+	EnsureIndexes(collection string)
+}
+
+var (
+	// ErrClosed is wrapped by every use of a closed node.
+	ErrClosed = errors.New("node is closed")
+	// ErrConflict is wrapped when a required head moved.
+	ErrConflict = errors.New("conflict")
+	// ErrNoSystem is wrapped by writes to a node without a system.
+	ErrNoSystem = errors.New("no system yet")
+	// ErrSystemExists is wrapped when a system would be created twice.
+	ErrSystemExists = errors.New("system exists already")
+	// ErrUnknownParent is wrapped when a submitted event has a parent that is
+	// not stored.
+	ErrUnknownParent = errors.New("unknown parent")
+	// ErrTooEarly is wrapped when a submitted event is ahead of the clock.
+	ErrTooEarly = errors.New("too early")
+	// ErrReserved is wrapped by writes to what belongs to the system.
+	ErrReserved = errors.New("reserved name")
+	// ErrTooLarge is wrapped by a transaction above a limit.
+	ErrTooLarge = errors.New("too large")
+)
+
+// Limits of one transaction.
+const (
+	MaxTxEvents = 10_000
+	MaxTxBytes  = 4 << 20
+)
+
+// MaxClockSkew is how far ahead of the clock an event may be, in milliseconds
+// (S4).
+const MaxClockSkew = 60_000
+
+// Limits of one write: whatever waits beyond them goes into the next.
+const (
+	maxGroupTxs   = 1024
+	maxGroupBytes = 8 << 20
+)
+
+// Config is what a core is made of.
+type Config struct {
+	Kinds        *property.Registry
+	Policy       policy.Agent
+	Constraints  []policy.Constraint
+	CacheSize    int // bytes
+	ClosedSchema bool
+}
+
+// Core is the state machine of one durable node.
+type Core struct {
+	ex    Executor
+	cfg   Config
+	cache *Cache
+
+	clock       id.Clock
+	node        id.ID
+	root        id.ID
+	epoch       id.ID
+	incarnation id.ID
+	feedSeq     uint64
+
+	published atomic.Pointer[Snap]
+	seq       uint64 // publications so far
+	catalog   atomic.Pointer[catalog]
+	dirty     []storage.MetaWrite // goes with the next write
+
+	tips     map[id.ID]*tip     // newest states of entities in flight
+	flying   map[id.ID]id.ID    // events in flight -> entity
+	flyingTx map[event.TxID]*tx // transactions being read for, waiting or written
+	waiting  []*tx              // validated, for the next write
+	writing  []*tx              // the group being written
+	pubs     []*publication     // written, not yet published; the first is at work
+	broken   error              // why nothing can be committed any more
+
+	reactor   reactor.Reactor
+	queries   map[*Query]struct{}
+	byReactor map[*reactor.Query]*Query
+	watch     []func()
+}
+
+// tip is the newest state of an entity that n transactions in flight wrote.
+type tip struct {
+	state *entity.State
+	n     int
+}
+
+// Boot reads a store's bookkeeping from snap, which the core takes over, and
+// returns a core upon it. It reads and may block; nothing else of a core does.
+func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (*Core, error) {
+	c := &Core{
+		ex: ex, cfg: cfg, cache: NewCache(cfg.CacheSize),
+		tips: map[id.ID]*tip{}, flying: map[id.ID]id.ID{}, flyingTx: map[event.TxID]*tx{},
+		reactor: reactor.NewScanning(), queries: map[*Query]struct{}{},
+		byReactor: map[*reactor.Query]*Query{},
+	}
+	if err := c.load(ctx, snap); err != nil {
+		return nil, err
+	}
+	c.published.Store(NewSnap(snap, 0))
+	return c, nil
+}
+
+// Current returns the published snapshot with a reference for the caller, who
+// releases it. It may be called at any time until Close.
+func (c *Core) Current() (*Snap, error) {
+	for {
+		s := c.published.Load()
+		if s == nil {
+			return nil, closedError{ErrClosed}
+		}
+		if s.retain() {
+			return s, nil
+		}
+	}
+}
+
+type closedError struct{ why error }
+
+func (e closedError) Error() string { return "ankurah: " + e.why.Error() + ": open it again" }
+func (e closedError) Unwrap() error { return e.why }
+
+// Cache returns the cache of published states, which may be used at any time.
+func (c *Core) Cache() *Cache { return c.cache }
+
+// State returns the newest published state of an entity, nil when absent. It
+// may be called at any time and may block.
+func (c *Core) State(ctx context.Context, collection string, entityID id.ID) (*entity.State, error) {
+	if s, ok := c.cache.Get(entityID); ok {
+		if s.Collection() != collection {
+			return nil, nil
+		}
+		return s, nil
+	}
+	snap, err := c.Current()
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Release()
+	s, err := snap.State(ctx, collection, entityID)
+	if err == nil && s != nil {
+		c.cache.Fill(snap.Seq, s)
+	}
+	return s, err
+}
+
+// Close ends the core: waiting transactions fail, live queries end, the
+// published snapshot is released. The writes under way are the executor's.
+func (c *Core) Close() {
+	if c.published.Load() == nil {
+		return
+	}
+	c.fail(closedError{ErrClosed})
+	for q := range c.queries {
+		c.Unsubscribe(q)
+	}
+	if s := c.published.Swap(nil); s != nil {
+		s.Release()
+	}
+	c.wake()
+}
+
+// OnPublish calls f, under the core's lock, after each publication and at
+// close. f must only hand on the news.
+func (c *Core) OnPublish(f func()) { c.watch = append(c.watch, f) }
+
+func (c *Core) wake() {
+	for _, f := range c.watch {
+		f()
+	}
+}
+
+// Queries returns the number of live queries.
+func (c *Core) Queries() int { return len(c.queries) }
+
+// now returns the next reading of the clock.
+func (c *Core) now() id.Stamp { return c.clock.Next(c.ex.Now()) }

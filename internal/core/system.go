@@ -1,0 +1,155 @@
+package core
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/property/lww"
+	"github.com/ankurah/ankurah-go/storage"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+// Meta keys of a node's bookkeeping.
+var (
+	metaNode  = []byte("node")  // node ID, made once per store
+	metaRoot  = []byte("root")  // system root
+	metaEpoch = []byte("epoch") // store epoch
+	metaClock = []byte("clock") // high-water mark of the clock, 8 bytes
+
+	metaCatalog = []byte("catalog/") // + collection: what is known of its schema
+	metaFeed    = []byte("feed/")    // + incarnation + sequence: transaction ID
+)
+
+// SystemCollection holds the entity that stands for the system itself.
+const SystemCollection = "_system"
+
+// load reads the bookkeeping, or makes that of a new store.
+func (c *Core) load(ctx context.Context, snap storage.Snapshot) error {
+	for _, f := range []struct {
+		key []byte
+		id  *id.ID
+	}{{metaNode, &c.node}, {metaRoot, &c.root}, {metaEpoch, &c.epoch}} {
+		b, ok, err := snap.Meta(ctx, f.key)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if *f.id, err = id.FromBytes(b); err != nil {
+			return &storage.CorruptError{What: "meta record " + string(f.key), Err: err}
+		}
+	}
+	b, ok, err := snap.Meta(ctx, metaClock)
+	switch {
+	case err != nil:
+		return err
+	case ok && len(b) != 8:
+		return &storage.CorruptError{What: "meta record clock", Err: errors.New("it does not have 8 bytes")}
+	case ok:
+		c.clock.Observe(id.Stamp(binary.BigEndian.Uint64(b)))
+	}
+	if c.node.IsZero() {
+		c.node, c.epoch = c.randomID(), c.randomID()
+		c.setMeta(metaNode, c.node[:])
+		c.setMeta(metaEpoch, c.epoch[:])
+	}
+	c.incarnation = c.randomID()
+	return c.loadCatalog(ctx, snap)
+}
+
+// randomID returns an ID that no content stands behind.
+func (c *Core) randomID() id.ID {
+	var h [8]byte
+	c.ex.Random(h[:])
+	return id.New(c.now(), h)
+}
+
+// setMeta writes a meta key with the next batch.
+func (c *Core) setMeta(key, val []byte) {
+	c.dirty = append(c.dirty, storage.MetaWrite{Key: key, Value: append([]byte(nil), val...)})
+}
+
+// Node returns the node's ID.
+func (c *Core) Node() id.ID { return c.node }
+
+// Root returns the system's root, the zero ID while there is none.
+func (c *Core) Root() id.ID { return c.root }
+
+// CreateSystem makes the system that this node's data belongs to. done gets
+// an error that wraps [ErrSystemExists] when there is one.
+func (c *Core) CreateSystem(done func(error)) {
+	if !c.root.IsZero() || c.creatingSystem() {
+		done(systemExists{c.root})
+		return
+	}
+	birth := c.NewBirth()
+	author := event.NodeAuthor(c.node)
+	root := birth.EntityID(id.ID{}, SystemCollection, author)
+	c.Commit(&Request{
+		ID:     c.newTxID(),
+		system: true,
+		Edits: []Edit{{
+			Collection: SystemCollection,
+			Entity:     root,
+			Birth:      &birth,
+			Ops:        []event.Operation{lww.Set("format", value.Int32(1))},
+		}},
+		meta: []storage.MetaWrite{{Key: metaRoot, Value: root[:]}},
+		Done: func(_ []*entity.State, err error) {
+			if err == nil {
+				c.root = root
+			}
+			done(err)
+		},
+	})
+}
+
+func (c *Core) creatingSystem() bool {
+	for _, t := range c.flyingTx {
+		if t.req.system {
+			return true
+		}
+	}
+	return false
+}
+
+type systemExists struct{ root id.ID }
+
+func (e systemExists) Error() string {
+	return "ankurah: this store already holds the system " + e.root.String() + ": call EnsureSystem instead of CreateSystem"
+}
+func (e systemExists) Unwrap() error { return ErrSystemExists }
+
+// NewBirth returns a birth record for an entity that is to be created.
+func (c *Core) NewBirth() event.Birth {
+	b := event.Birth{Stamp: c.now()}
+	c.ex.Random(b.Nonce[:])
+	return b
+}
+
+// NewEntity returns a birth record and the ID that follows from it.
+func (c *Core) NewEntity(collection string) (event.Birth, id.ID, error) {
+	if c.root.IsZero() {
+		return event.Birth{}, id.ID{}, noSystem{}
+	}
+	b := c.NewBirth()
+	return b, b.EntityID(c.root, collection, event.NodeAuthor(c.node)), nil
+}
+
+type noSystem struct{}
+
+func (noSystem) Error() string {
+	return "ankurah: this node has no system yet: call EnsureSystem once after OpenNode"
+}
+func (noSystem) Unwrap() error { return ErrNoSystem }
+
+func (c *Core) newTxID() event.TxID {
+	var t event.TxID
+	c.ex.Random(t[:])
+	return t
+}

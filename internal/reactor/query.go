@@ -1,0 +1,299 @@
+package reactor
+
+import (
+	"slices"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/id"
+)
+
+// Kind is what happened to a row of a live query (S51).
+type Kind uint8
+
+const (
+	Initial Kind = iota + 1 // was there when the query began
+	Added                   // now matches
+	Updated                 // still matches
+	Removed                 // no longer matches, was deleted, or left the window
+)
+
+// RowChange is what happened to one row.
+type RowChange struct {
+	Kind    Kind
+	Created bool          // Added: the entity was created in this change set
+	Before  *entity.State // nil for Initial and Added
+	After   *entity.State // nil for Removed
+	Events  []id.ID       // that caused it, sorted
+}
+
+// Query is one live query: a selection and the rows that match it.
+//
+// Of a query with LIMIT it keeps more rows than the window shows, so that most
+// rows that leave can be replaced without reading: it knows every matching row
+// up to bound. A nil bound is no bound: it knows all of them.
+type Query struct {
+	sel    *ankql.Selection
+	allow  func(*entity.State) bool // nil: every entity
+	rows   []*entity.State          // known matches in the selection's order
+	byID   map[id.ID]*entity.State
+	bound  *ankql.Cursor
+	shown  []*entity.State // the window last reported; only kept with LIMIT
+	recent []Change        // changes since then, by commit
+}
+
+// NewQuery returns a query without rows; [Query.Reset] gives it some. allow
+// decides on entities beside the selection, nil allows all.
+func NewQuery(sel *ankql.Selection, allow func(*entity.State) bool) *Query {
+	return &Query{sel: sel, allow: allow, byID: map[id.ID]*entity.State{}}
+}
+
+// Selection returns the query's selection.
+func (q *Query) Selection() *ankql.Selection { return q.sel }
+
+// Hydrate returns the selection to read for [Query.Reset]: the window with
+// some slack behind it.
+func (q *Query) Hydrate() *ankql.Selection {
+	sel := *q.sel
+	if sel.Limit >= 0 {
+		sel.Limit = q.keep()
+	}
+	return &sel
+}
+
+// keep is how many rows of a limited query are kept.
+func (q *Query) keep() int { return q.sel.Limit + max(8, min(q.sel.Limit, 64)) }
+
+// Reset sets the rows to those that a read of [Query.Hydrate] yielded, already
+// allowed, and takes them as reported.
+func (q *Query) Reset(rows []*entity.State) {
+	q.rows, q.bound, q.recent = rows, nil, nil
+	clear(q.byID)
+	for _, r := range rows {
+		q.byID[r.ID()] = r
+	}
+	if q.sel.Limit >= 0 && len(rows) >= q.keep() {
+		q.bound = q.sel.CursorOf(rows[len(rows)-1])
+	}
+	q.shown = q.window()
+}
+
+// Rows returns the window. The slice is the caller's.
+func (q *Query) Rows() []*entity.State { return slices.Clone(q.view()) }
+
+// Len returns the number of rows in the window.
+func (q *Query) Len() int { return len(q.view()) }
+
+func (q *Query) view() []*entity.State {
+	if q.sel.Limit >= 0 && len(q.rows) > q.sel.Limit {
+		return q.rows[:q.sel.Limit]
+	}
+	return q.rows
+}
+
+// window returns a copy of the view of a limited query, nil of any other.
+func (q *Query) window() []*entity.State {
+	if q.sel.Limit < 0 {
+		return nil
+	}
+	return slices.Clone(q.view())
+}
+
+func (q *Query) matches(s *entity.State) bool {
+	return s.Exists() && q.sel.Match(s) &&
+		(q.sel.After == nil || q.sel.CompareCursor(s, q.sel.After) > 0) &&
+		(q.allow == nil || q.allow(s))
+}
+
+// Apply brings the query up to the changes of one commit in its collection and
+// reports whether any row is concerned.
+func (q *Query) Apply(changes []Change) bool {
+	touched := false
+	for _, c := range changes {
+		old := q.byID[c.After.ID()]
+		if old != nil && old.Rev() >= c.After.Rev() {
+			continue // the rows were read after this commit
+		}
+		now := q.matches(c.After)
+		if now && q.bound != nil && q.sel.CompareCursor(c.After, q.bound) > 0 {
+			now = false // beyond what is known; a refill will find it
+		}
+		if old == nil && !now {
+			continue
+		}
+		touched = true
+		q.recent = append(q.recent, c)
+		if old != nil {
+			q.remove(old)
+		}
+		if now {
+			q.insert(c.After)
+		}
+	}
+	return touched
+}
+
+func (q *Query) find(s *entity.State) (int, bool) {
+	return slices.BinarySearchFunc(q.rows, s, func(a, b *entity.State) int { return q.sel.Compare(a, b) })
+}
+
+func (q *Query) remove(s *entity.State) {
+	k, _ := q.find(s)
+	q.rows = slices.Delete(q.rows, k, k+1)
+	delete(q.byID, s.ID())
+}
+
+func (q *Query) insert(s *entity.State) {
+	k, _ := q.find(s)
+	q.rows = slices.Insert(q.rows, k, s)
+	q.byID[s.ID()] = s
+	if q.sel.Limit < 0 || len(q.rows) <= 2*q.keep() {
+		return
+	}
+	for _, far := range q.rows[q.keep():] {
+		delete(q.byID, far.ID())
+	}
+	clear(q.rows[q.keep():])
+	q.rows = q.rows[:q.keep()]
+	q.bound = q.sel.CursorOf(q.rows[len(q.rows)-1])
+}
+
+// Short returns the selection to read rows from that the window lacks, nil
+// when it lacks none. Nothing may be taken from the query before the rows were
+// given to [Query.Refill].
+func (q *Query) Short() *ankql.Selection {
+	if q.bound == nil || len(q.rows) >= q.sel.Limit {
+		return nil
+	}
+	sel := *q.sel
+	sel.After = q.bound
+	sel.Limit = q.keep() - len(q.rows)
+	return &sel
+}
+
+// Refill appends the allowed rows that a read of [Query.Short] yielded.
+// wanted is the limit of that read.
+func (q *Query) Refill(rows []*entity.State, wanted int) {
+	for _, r := range rows {
+		q.byID[r.ID()] = r
+	}
+	q.rows = append(q.rows, rows...)
+	if len(rows) < wanted {
+		q.bound = nil
+	} else {
+		q.bound = q.sel.CursorOf(rows[len(rows)-1])
+	}
+}
+
+// Take returns what happened to the rows since the last Take or Reset: removed
+// rows first, then the others in the order of the result. Nil when nothing
+// did.
+func (q *Query) Take() []RowChange {
+	if len(q.recent) == 0 {
+		return nil
+	}
+	changes := Fold(q.recent)
+	q.recent = nil
+	if q.sel.Limit < 0 {
+		return q.membership(changes)
+	}
+	return q.difference(changes)
+}
+
+// Fold merges the changes of several commits into one for each entity, sorted
+// by entity ID.
+func Fold(changes []Change) []Change {
+	out := slices.Clone(changes)
+	slices.SortStableFunc(out, func(a, b Change) int { return a.After.ID().Compare(b.After.ID()) })
+	n := 0
+	for _, c := range out {
+		if n > 0 && out[n-1].After.ID() == c.After.ID() {
+			last := &out[n-1]
+			last.After = c.After
+			last.Events = slices.Concat(last.Events, c.Events)
+			continue
+		}
+		out[n] = c
+		n++
+	}
+	return out[:n]
+}
+
+// membership reports on a query without LIMIT: only what changed can have come
+// or gone.
+func (q *Query) membership(changes []Change) []RowChange {
+	var removed, rest []RowChange
+	for _, c := range changes {
+		before := c.Before != nil && q.matches(c.Before)
+		_, after := q.byID[c.After.ID()]
+		switch {
+		case before && after:
+			rest = append(rest, RowChange{Kind: Updated, Before: c.Before, After: c.After, Events: c.Events})
+		case after:
+			rest = append(rest, RowChange{Kind: Added, Created: c.Before == nil, After: c.After, Events: c.Events})
+		case before:
+			removed = append(removed, RowChange{Kind: Removed, Before: c.Before, Events: c.Events})
+		}
+	}
+	q.sortRows(rest)
+	return append(removed, rest...)
+}
+
+func (q *Query) sortRows(rows []RowChange) {
+	slices.SortFunc(rows, func(a, b RowChange) int { return q.sel.Compare(a.After, b.After) })
+}
+
+// difference reports on a window: rows also move in and out because of others.
+func (q *Query) difference(changes []Change) []RowChange {
+	return q.diff(q.shown, changes)
+}
+
+func (q *Query) diff(shown []*entity.State, changes []Change) []RowChange {
+	cause := func(entity id.ID) *Change {
+		k, ok := slices.BinarySearchFunc(changes, entity, func(c Change, i id.ID) int { return c.After.ID().Compare(i) })
+		if !ok {
+			return nil
+		}
+		return &changes[k]
+	}
+	old := make(map[id.ID]*entity.State, len(shown))
+	for _, s := range shown {
+		old[s.ID()] = s
+	}
+	var removed, rest []RowChange
+	view := q.view()
+	for _, s := range view {
+		c := cause(s.ID())
+		was, there := old[s.ID()]
+		delete(old, s.ID())
+		r := RowChange{Kind: Added, After: s}
+		if c != nil {
+			r.Events, r.Created = c.Events, c.Before == nil
+		}
+		switch {
+		case !there:
+		case was.Rev() == s.Rev():
+			continue
+		default:
+			r.Kind, r.Created, r.Before = Updated, false, was
+		}
+		rest = append(rest, r)
+	}
+	for _, s := range shown {
+		if _, gone := old[s.ID()]; gone {
+			r := RowChange{Kind: Removed, Before: s}
+			if c := cause(s.ID()); c != nil {
+				r.Events = c.Events
+			}
+			removed = append(removed, r)
+		}
+	}
+	q.shown = q.window()
+	return append(removed, rest...)
+}
+
+// Replace reports the difference between the rows of an older query and those
+// of q, as when a selection was changed in place (S54).
+func (q *Query) Replace(older *Query) []RowChange {
+	return q.diff(older.view(), nil)
+}

@@ -1,0 +1,297 @@
+package ankurah
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/signal"
+)
+
+// LiveQuery is a query whose rows follow every commit (S50–S56). It is a
+// signal of its rows. Close it when it is no longer wanted.
+type LiveQuery[V AnyView] struct {
+	l    *live
+	view func(View) V
+	bind func(query string, args []any) (*selection, error)
+}
+
+// maxQueued bounds the change sets that wait for a slow callback; more of them
+// are merged, whole commits at a time (S55).
+const maxQueued = 64
+
+// live is a live query without its model's type.
+type live struct {
+	n      *Node
+	q      *core.Query
+	source signal.Source
+	ready  chan struct{} // closed when the first rows are there, or the query failed
+
+	mu       sync.Mutex
+	handlers []*handler
+	queue    []delivery
+	draining bool
+	closed   bool
+	err      error
+	done     chan struct{} // closed when closed and no callback runs
+}
+
+type handler struct {
+	call func([]reactor.RowChange)
+	gone bool
+}
+
+// delivery is one change set for some handlers.
+type delivery struct {
+	changes []reactor.RowChange
+	to      []*handler
+}
+
+// Query returns a live query: its rows now, and from then on whatever commits
+// change. Parameters are as in [Collection.Fetch].
+func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string, args ...any) (*LiveQuery[V], error) {
+	bind := func(query string, args []any) (*selection, error) {
+		sel, err := c.bind(s.reader(), query, args)
+		if err != nil {
+			return nil, err
+		}
+		return s.narrow(sel)
+	}
+	sel, err := bind(query, args)
+	if err != nil {
+		return nil, err
+	}
+	l := &live{n: s.n, ready: make(chan struct{}), done: make(chan struct{})}
+	s.n.do(func() {
+		if s.n.closing {
+			err = errClosed
+			return
+		}
+		l.q = s.n.core.Subscribe(sel.sel, sel.allow, (*sink)(l))
+	})
+	if err != nil {
+		return nil, err
+	}
+	q := &LiveQuery[V]{l: l, view: c.b.view, bind: bind}
+	select {
+	case <-l.ready:
+		err = l.failure()
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		q.Close()
+		return nil, err
+	}
+	return q, nil
+}
+
+// Rows returns the rows as they are now. The slice is the caller's.
+func (q *LiveQuery[V]) Rows() []V {
+	q.l.n.mu.Lock()
+	states := q.l.q.Rows()
+	q.l.n.mu.Unlock()
+	out := make([]V, len(states))
+	for k, s := range states {
+		out[k] = q.view(View{s})
+	}
+	return out
+}
+
+// Get returns the rows and makes the function that t was given to depend on
+// them.
+func (q *LiveQuery[V]) Get(t *signal.Tracker) []V {
+	q.l.source.Track(t)
+	return q.Rows()
+}
+
+// OnChange calls f with the rows there are now, as Initial changes, and then
+// with every change set, without gap or overlap. f runs on a goroutine of the
+// node, one call at a time in commit order. A slow f delays only this query's
+// callbacks. The returned function ends the calls.
+func (q *LiveQuery[V]) OnChange(f func(ChangeSet[V])) (stop func()) {
+	h := &handler{call: func(changes []reactor.RowChange) {
+		cs := ChangeSet[V]{make([]Change[V], len(changes))}
+		for k, c := range changes {
+			out := Change[V]{Kind: ChangeKind(c.Kind), Created: c.Created, Events: c.Events}
+			if c.Before != nil {
+				out.Before = q.view(View{c.Before})
+			}
+			if c.After != nil {
+				out.After = q.view(View{c.After})
+			}
+			cs.Changes[k] = out
+		}
+		f(cs)
+	}}
+	l := q.l
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
+	var initial []reactor.RowChange
+	for _, s := range l.q.Rows() {
+		initial = append(initial, reactor.RowChange{Kind: reactor.Initial, After: s})
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return func() {}
+	}
+	l.handlers = append(slices.Clip(l.handlers), h)
+	l.enqueue(delivery{initial, []*handler{h}})
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		h.gone = true
+		l.handlers = slices.DeleteFunc(slices.Clone(l.handlers), func(o *handler) bool { return o == h })
+	}
+}
+
+// SetSelection changes what the query selects, in place; the difference comes
+// as one change set (S54). Parameters are as in [Collection.Fetch].
+func (q *LiveQuery[V]) SetSelection(ctx context.Context, query string, args ...any) error {
+	sel, err := q.bind(query, args)
+	if err != nil {
+		return err
+	}
+	there := make(chan struct{})
+	q.l.n.do(func() { q.l.n.core.SetSelection(q.l.q, sel.sel, sel.allow, func() { close(there) }) })
+	select {
+	case <-there:
+		return q.l.failure()
+	case <-q.l.done:
+		return q.l.failure()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Cursor returns the position of v in the query's order, for AFTER.
+func (q *LiveQuery[V]) Cursor(v V) Cursor {
+	q.l.n.mu.Lock()
+	defer q.l.n.mu.Unlock()
+	return *q.l.q.Selection().CursorOf(v.base().s)
+}
+
+// Synced reports whether the rows were confirmed by a durable node. On a
+// durable node they are.
+func (q *LiveQuery[V]) Synced() bool { return q.Err() == nil }
+
+// WaitSynced waits until the rows were confirmed by a durable node.
+func (q *LiveQuery[V]) WaitSynced(context.Context) error { return q.Err() }
+
+// Err returns why the query ended by itself, nil while it lives or when it was
+// closed.
+func (q *LiveQuery[V]) Err() error { return q.l.failure() }
+
+// Close ends the query: no callback starts any more. One that is running ends
+// by itself; Done says when.
+func (q *LiveQuery[V]) Close() {
+	q.l.n.do(func() { q.l.n.core.Unsubscribe(q.l.q) })
+	q.l.close(nil)
+}
+
+// Done is closed when the query is closed and its last callback has returned.
+func (q *LiveQuery[V]) Done() <-chan struct{} { return q.l.done }
+
+func (l *live) failure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// close ends deliveries.
+func (l *live) close(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.closed, l.err, l.queue, l.handlers = true, err, nil, nil
+	if !l.draining {
+		close(l.done)
+	}
+}
+
+// enqueue adds a delivery and sees to it that somebody delivers. l.mu is held.
+func (l *live) enqueue(d delivery) {
+	if n := len(l.queue); n >= maxQueued && slices.Equal(l.queue[n-1].to, d.to) {
+		l.queue[n-1].changes = coalesce(l.queue[n-1].changes, d.changes)
+	} else {
+		l.queue = append(l.queue, d)
+	}
+	if !l.draining {
+		l.draining = true
+		l.n.work.Add(1)
+		go l.drain()
+	}
+}
+
+// drain delivers until nothing is left.
+func (l *live) drain() {
+	defer l.n.work.Done()
+	for {
+		l.mu.Lock()
+		if len(l.queue) == 0 {
+			l.draining = false
+			if l.closed {
+				close(l.done)
+			}
+			l.mu.Unlock()
+			return
+		}
+		d := l.queue[0]
+		l.queue = l.queue[1:]
+		l.mu.Unlock()
+		for _, h := range d.to {
+			l.mu.Lock()
+			skip := l.closed || h.gone
+			l.mu.Unlock()
+			if !skip && len(d.changes)+len(d.to) > 0 {
+				l.contained(func() { h.call(d.changes) })
+			}
+		}
+		l.contained(l.source.Notify)
+	}
+}
+
+// contained runs a user's function; a panic in it is reported and harms nobody
+// else.
+func (l *live) contained(f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			l.n.log.Error("a live query's callback panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+}
+
+// sink is a live query as the core sees it; its methods run under the core's
+// lock.
+type sink live
+
+// Ready lets Query return.
+func (s *sink) Ready() { close(s.ready) }
+
+// Changed queues a change set.
+func (s *sink) Changed(changes []reactor.RowChange) {
+	l := (*live)(s)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.enqueue(delivery{changes, l.handlers})
+	}
+}
+
+// Failed ends the query.
+func (s *sink) Failed(err error) {
+	(*live)(s).close(err)
+	select {
+	case <-s.ready:
+	default:
+		close(s.ready)
+	}
+}

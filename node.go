@@ -1,0 +1,258 @@
+package ankurah
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/property"
+	"github.com/ankurah/ankurah-go/property/lww"
+	"github.com/ankurah/ankurah-go/schema"
+	"github.com/ankurah/ankurah-go/storage"
+)
+
+// NodeOptions configures a node.
+type NodeOptions struct {
+	// Durable makes the node one that decides and attests that it loses
+	// nothing.
+	Durable bool
+	// Policy decides who may read and write what. A durable node needs one;
+	// policy.Permissive{} allows everything.
+	Policy policy.Agent
+	// Constraints are checked on every write, whoever makes it.
+	Constraints []policy.Constraint
+	// Models are declared, and their indexes built, when the node is opened.
+	// Others are declared when they are first used.
+	Models []AnyCollection
+	// ClosedSchema refuses writes to collections and properties that no model
+	// declares.
+	ClosedSchema bool
+	// PropertyKinds are property kinds beside registers.
+	PropertyKinds []property.Kind
+	// CacheSize bounds the cache of entities, in bytes. 0 means 64 MiB.
+	CacheSize int
+	// Logger takes warnings and errors; nil is silent.
+	Logger Logger
+}
+
+const defaultCacheSize = 64 << 20
+
+// Node is a participant of a system: it holds entities in its storage engine,
+// commits transactions and keeps live queries up to date.
+type Node struct {
+	engine storage.Engine
+	kinds  *property.Registry
+	log    Logger
+	ctx    context.Context // of the node's own work; ended by Close
+	stop   context.CancelFunc
+	work   sync.WaitGroup // goroutines of the node
+
+	models sync.Map // *schema.Model -> error of its registration
+
+	mu      sync.Mutex // the core's lock
+	core    *core.Core
+	effects []effect
+	random  randomSource
+	commits sync.WaitGroup // commits under way
+	closing bool
+	news    chan struct{} // closed at the next publication
+}
+
+// OpenNode opens a node on an engine, which stays the caller's to close, after
+// the node.
+func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*Node, error) {
+	if opts == nil {
+		opts = &NodeOptions{}
+	}
+	if !opts.Durable {
+		return nil, errNoDurability
+	}
+	if opts.Policy == nil {
+		return nil, errNoPolicy
+	}
+	n := &Node{
+		engine: engine,
+		kinds:  property.NewRegistry(append([]property.Kind{lww.Kind}, opts.PropertyKinds...)...),
+		log:    opts.Logger,
+		news:   make(chan struct{}),
+	}
+	if n.log == nil {
+		n.log = silent{}
+	}
+	cfg := core.Config{Kinds: n.kinds, Policy: opts.Policy, Constraints: opts.Constraints, CacheSize: opts.CacheSize, ClosedSchema: opts.ClosedSchema}
+	if cfg.CacheSize == 0 {
+		cfg.CacheSize = defaultCacheSize
+	}
+	snap, err := engine.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	if n.core, err = core.Boot(ctx, (*executor)(n), cfg, snap); err != nil {
+		return nil, errors.Join(err, snap.Close())
+	}
+	n.core.OnPublish(func() {
+		close(n.news)
+		n.news = make(chan struct{})
+	})
+	n.ctx, n.stop = context.WithCancel(context.Background())
+	for _, m := range opts.Models {
+		if err := n.declare(m.Model()); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
+		if err := n.ensureIndexes(ctx, m.Model().Collection); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
+	}
+	return n, nil
+}
+
+// Close ends the node: commits under way are completed, live queries end, and
+// nothing of the node runs any more when it returns. It does not close the
+// engine. Closing twice does nothing.
+func (n *Node) Close() error {
+	n.mu.Lock()
+	first := !n.closing
+	n.closing = true
+	n.mu.Unlock()
+	if !first {
+		return nil
+	}
+	n.commits.Wait()
+	n.do(n.core.Close)
+	n.stop()
+	n.work.Wait()
+	return nil
+}
+
+// Session returns the node as principal p sees it.
+func (n *Node) Session(p policy.Principal) *Session { return &Session{n, p} }
+
+// Engine returns the node's storage engine.
+func (n *Node) Engine() storage.Engine { return n.engine }
+
+// ID returns the node's ID, made once for its store.
+func (n *Node) ID() ID { return n.core.Node() }
+
+// System returns the ID of the system that the node belongs to, the zero ID
+// while there is none.
+func (n *Node) System() ID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.core.Root()
+}
+
+// CreateSystem creates the system that the node's data belongs to. It fails
+// with [ErrSystemExists] when the store has one.
+func (n *Node) CreateSystem(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return n.wait(n.core.CreateSystem)
+}
+
+// EnsureSystem creates the system unless the store has one.
+func (n *Node) EnsureSystem(ctx context.Context) error {
+	err := n.CreateSystem(ctx)
+	if errors.Is(err, ErrSystemExists) {
+		return nil
+	}
+	return err
+}
+
+// WaitReady waits until the node can be used. A durable node with a system is
+// ready at once.
+func (n *Node) WaitReady(context.Context) error {
+	if n.System().IsZero() {
+		_, _, err := n.newEntity("ready")
+		return err
+	}
+	return n.alive()
+}
+
+// Model returns what the node knows of a collection's schema: declared, or
+// learned of what was written. Nil when it knows nothing.
+func (n *Node) Model(collection string) *schema.Model { return n.core.Model(collection) }
+
+// Collections returns the names of the collections that the node knows of,
+// sorted.
+func (n *Node) Collections() []string { return n.core.Collections() }
+
+// declare registers a model once. A collection that is only named declares
+// nothing: what is stored in it says what it holds.
+func (n *Node) declare(m *schema.Model) error {
+	if m.Name == "" {
+		return nil
+	}
+	if err, known := n.models.Load(m); known {
+		if err == nil {
+			return nil
+		}
+		return err.(error)
+	}
+	var err error
+	n.do(func() { err = n.core.Register(m) })
+	n.models.Store(m, err)
+	return err
+}
+
+func (n *Node) ensureIndexes(ctx context.Context, collection string) error {
+	ix, ok := n.engine.(storage.Indexer)
+	m := n.core.Model(collection)
+	if !ok || m == nil {
+		return nil
+	}
+	for _, x := range m.Indexes {
+		if err := ix.EnsureIndex(ctx, collection, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) newEntity(collection string) (b event.Birth, id ID, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.core.NewEntity(collection)
+}
+
+// alive returns an error when nothing can be committed any more.
+func (n *Node) alive() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closing {
+		return errClosed
+	}
+	return n.core.Broken()
+}
+
+var errClosed error = closedError{}
+
+type closedError struct{}
+
+func (closedError) Error() string { return "ankurah: the node is closed" }
+func (closedError) Unwrap() error { return ErrClosed }
+
+// commit hands a transaction to the core and waits for the outcome.
+func (n *Node) commit(req *core.Request) error {
+	return n.wait(func(done func(error)) {
+		req.Done = func(_ []*entity.State, err error) { done(err) }
+		n.core.Commit(req)
+	})
+}
+
+// readable returns a published state that p may read, nil when there is none.
+func (n *Node) readable(ctx context.Context, p policy.Principal, collection string, id ID) (*entity.State, error) {
+	s, err := n.core.State(ctx, collection, id)
+	if s == nil || err != nil {
+		return nil, err
+	}
+	ok, err := n.core.Readable(s, p)
+	if !ok || err != nil {
+		return nil, err
+	}
+	return s, nil
+}

@@ -1,0 +1,63 @@
+package ankurah
+
+import (
+	"context"
+	"crypto/rand"
+
+	"github.com/ankurah/ankurah-go/policy"
+)
+
+// Session is a node seen by one principal: what it reads and writes is what
+// the policy allows that principal.
+type Session struct {
+	n *Node
+	p policy.Principal
+}
+
+// Reader is what can be read through: a [Session], its Local, or a [Tx], which
+// also sees its own edits.
+type Reader interface{ reader() reader }
+
+type reader struct {
+	n  *Node
+	p  policy.Principal
+	tx *Tx // nil outside transactions
+}
+
+func (s *Session) reader() reader { return reader{s.n, s.p, nil} }
+
+// Node returns the session's node.
+func (s *Session) Node() *Node { return s.n }
+
+// Principal returns who the session acts for.
+func (s *Session) Principal() policy.Principal { return s.p }
+
+// Local returns a reader of what this node holds. A durable node holds
+// everything.
+func (s *Session) Local() Reader { return s }
+
+// Begin begins a transaction.
+func (s *Session) Begin() *Tx {
+	tx := &Tx{s: s}
+	// crypto/rand never fails: it ends the program if the system has no
+	// randomness.
+	_, _ = rand.Read(tx.id[:])
+	return tx
+}
+
+// Update runs f in a transaction and commits it. An error or a panic of f
+// rolls back. f is run once, also when the commit has to merge with others.
+func (s *Session) Update(ctx context.Context, f func(tx *Tx) error) error {
+	tx := s.Begin()
+	defer tx.Rollback()
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// UpdateConfirmed is Update that returns when a durable node has accepted the
+// transaction. On a durable node it is Update.
+func (s *Session) UpdateConfirmed(ctx context.Context, f func(tx *Tx) error) error {
+	return s.Update(ctx, f)
+}
