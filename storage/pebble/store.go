@@ -156,6 +156,8 @@ func (s *Store) failedOpen(err error) error {
 	switch {
 	case strings.Contains(err.Error(), "unknown format major version"):
 		return errors.New("ankurah: " + s.dir + " was written by a newer version of the program: use that one (" + err.Error() + ")")
+	case errors.Is(err, pebble.ErrDBDoesNotExist):
+		return errors.New("ankurah: there is no store in " + s.dir)
 	case errors.Is(err, storage.ErrLocked), !errors.Is(err, fs.ErrNotExist) && (errors.As(err, &path) || errors.As(err, &number)):
 		return s.failed("open", err)
 	}
