@@ -241,7 +241,7 @@ func (c *computed) update(parent *Tracker, raise, replay bool) {
 		}
 	}()
 	last := c.current
-	if replay || last == nil || last.changed(t) || c.current != last {
+	if replay || last == nil || last.changed(t) {
 		graph.mu.Unlock()
 		c.evaluate(t, raise)
 		graph.mu.Lock()

@@ -1,6 +1,7 @@
 package signal_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -265,41 +266,86 @@ func TestCloseDuringARun(t *testing.T) {
 	})
 }
 
-// The bound on effects that undo their own work does not count the changes that
-// others make while an effect runs, however many.
-func TestEffectUnderConstantChangeIsNotALoop(t *testing.T) {
-	const changes = 350
+// The bound on effects that undo their own work counts the runs that they outdate
+// themselves. What others change while an effect runs is no loop, however often.
+func TestOnlyChangesByTheEffectItselfMakeALoop(t *testing.T) {
+	const manyRuns = 350
 	for _, tc := range []struct {
 		name string
-		read func(*signal.Value[int]) signal.Readable[int]
+		// run is one run of the effect, the n-th; set and elsewhere set a value on
+		// the effect's goroutine and on another one.
+		run  func(n int, read func(i int), set, elsewhere func(i int))
+		loop bool
 	}{
-		{"directly", func(v *signal.Value[int]) signal.Readable[int] { return v }},
-		{"through a computed value", func(v *signal.Value[int]) signal.Readable[int] {
-			return signal.Map(v, func(n int) int { return n })
-		}},
+		{"changes by others", func(n int, read func(int), _, elsewhere func(int)) {
+			read(0)
+			elsewhere(0)
+		}, false},
+		{"changes by others first and by itself", func(n int, read func(int), set, elsewhere func(int)) {
+			read(0)
+			elsewhere(0)
+			set(0)
+		}, false},
+		{"changes by itself first and by others", func(n int, read func(int), set, elsewhere func(int)) {
+			read(0)
+			set(0)
+			elsewhere(0)
+		}, true},
+		{"changes by others and by itself in turn", func(n int, read func(int), set, elsewhere func(int)) {
+			read(0)
+			if n%50 == 0 {
+				elsewhere(0)
+			} else {
+				set(0)
+			}
+		}, false},
+		{"at first changes by others, then by itself", func(n int, read func(int), set, elsewhere func(int)) {
+			read(0)
+			if n < 10 {
+				elsewhere(0)
+			} else {
+				set(0)
+			}
+		}, true},
+		{"changes by others of what it does not read any more", func(n int, read func(int), set, elsewhere func(int)) {
+			read(n % 2)
+			set(n % 2)
+			elsewhere(1 - n%2)
+		}, true},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			v := signal.New(0)
-			src := tc.read(v)
-			change, changed := make(chan int), make(chan struct{})
-			go func() {
-				for n := range change {
-					v.Set(n)
-					changed <- struct{}{}
+		for _, derived := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, derived %v", tc.name, derived), func(t *testing.T) {
+				values := []*signal.Value[int]{signal.New(0), signal.New(0)}
+				sources := []signal.Readable[int]{values[0], values[1]}
+				if derived {
+					for i, v := range values {
+						sources[i] = signal.Map(v, func(n int) int { return n })
+					}
 				}
-			}()
-			defer close(change)
-			runs := 0
-			h := signal.Effect(func(tr *signal.Tracker) {
-				if n := src.Get(tr); n < changes {
-					change <- n + 1
-					<-changed
-				}
-				runs++
+				asked, done := make(chan int), make(chan struct{})
+				go func() {
+					for i := range asked {
+						values[i].Set(0)
+						done <- struct{}{}
+					}
+				}()
+				defer close(asked)
+				n := 0
+				p := panicOf(func() {
+					signal.Effect(func(tr *signal.Tracker) {
+						if n++; n == manyRuns {
+							return
+						}
+						tc.run(n,
+							func(i int) { sources[i].Get(tr) },
+							func(i int) { values[i].Set(0) },
+							func(i int) { asked <- i; <-done })
+					}).Close()
+				})
+				want(t, "ends with ErrLoop", p == any(signal.ErrLoop), tc.loop)
+				want(t, "runs all the times", n == manyRuns, !tc.loop)
 			})
-			defer h.Close()
-			want(t, "runs", runs, changes+1)
-		})
+		}
 	}
 }
 
@@ -372,5 +418,65 @@ func TestChangeDuringACheckIsNotLost(t *testing.T) {
 		close(release)
 		wg.Wait()
 		want(t, "seen", *seen, []int{0, 1})
+	})
+}
+
+// Of two evaluations at once the one that started last decides, also if it finds
+// the value that was there before the other one.
+func TestLaterEvaluationDecidesEvenIfItChangesNothing(t *testing.T) {
+	v := signal.New(0)
+	slow, release, landed := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	c := signal.ComputedComparable(func(tr *signal.Tracker) int {
+		n := v.Get(tr)
+		switch {
+		case n == 1:
+			close(slow)
+			<-release
+		case release != nil:
+			close(release)
+			<-landed
+			release = nil
+		}
+		return n
+	})
+	keep := release
+	release = nil
+	want(t, "value", c.Get(nil), 0)
+	release = keep
+	v.Set(1)
+	go func() {
+		defer close(landed)
+		c.Get(nil)
+	}()
+	<-slow
+	v.Set(0)
+	seen := record(t, c.Get)
+	want(t, "seen", *seen, []int{0})
+	want(t, "value", c.Get(nil), 0)
+}
+
+// A Tracker kept beyond its function is like nil, not a part of an evaluation.
+func TestKeptTrackerIsNotMistakenForACycle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := signal.New(0)
+		var kept *signal.Tracker
+		release := make(chan struct{})
+		c := signal.Computed(func(tr *signal.Tracker) int {
+			n := v.Get(tr)
+			if n == 0 {
+				kept = tr
+			} else {
+				<-release
+			}
+			return n
+		})
+		c.Get(nil)
+		v.Set(1)
+		go c.Get(nil)
+		synctest.Wait()
+		go func() { want(t, "value", c.Get(kept), 1) }()
+		synctest.Wait()
+		close(release)
+		synctest.Wait()
 	})
 }

@@ -35,11 +35,11 @@ type EffectHandle struct {
 	current *Tracker // the last run, whose edges say when to run again
 	flight  *Tracker // the run under way
 
-	// A run is held to be caused by the effect itself if no other goroutine
-	// changed what the run before had read.
+	// A run is held to be caused by the effect itself if its own goroutine was
+	// the first to change what the run before had read.
 	again    bool   // the last run was outdated when it ended
 	runner   uint64 // goroutine of the run under way, if again
-	foreign  bool   // another goroutine has disturbed the run under way
+	foreign  bool   // another goroutine has outdated the run under way
 	selfRuns int    // runs in a row that the effect made necessary itself
 }
 
@@ -54,9 +54,9 @@ type EffectHandle struct {
 // Several changes may share one run; the last run sees the last change.
 //
 // An f that changes what it reads must come to rest. If a hundred runs in a row
-// were due to nothing but changes made by f's own goroutine during the run
-// before, the effect is closed and the call that started them panics with
-// [ErrLoop].
+// were outdated before their end, and the first to change what they had read was
+// f's own goroutine each time, the effect is closed and the call that started
+// them panics with [ErrLoop]. Changes that others make while f runs are no loop.
 //
 // A panic in f leaves the effect in place, depending on what it had read, and
 // passes through the call that made the change, after the other effects have
@@ -131,7 +131,7 @@ func (h *EffectHandle) run() {
 // begin reports whether the function has to run, with the Tracker t.
 func (h *EffectHandle) begin(t *Tracker) bool {
 	graph.mu.Lock()
-	if last := h.current; last != nil && !h.closed && !last.changed(t) {
+	if last := h.current; last != nil && !last.changed(t) {
 		last.stale = false
 		graph.mu.Unlock()
 		return false
@@ -188,12 +188,17 @@ func (h *EffectHandle) land(t *Tracker) (looping bool) {
 	return false
 }
 
-// disturbed notes that something t read is being changed by the calling
-// goroutine. graph.mu is held.
-func (h *EffectHandle) disturbed(t *Tracker) {
-	if h.flight == t && h.again && !h.foreign && goroutineID() != h.runner {
-		h.foreign = true
+// wake appends the effect to woken if it is idle. If it is running it will find
+// out for itself that it has to run again, but not who is to blame. The calling
+// goroutine has made the first change since the effect read what it read.
+// graph.mu is held.
+func (h *EffectHandle) wake(woken []*EffectHandle) []*EffectHandle {
+	if h.state == idle {
+		h.state = queued
+		return append(woken, h)
 	}
+	h.foreign = h.again && goroutineID() != h.runner
+	return woken
 }
 
 // goroutineID tells the changes made by an effect, which may be a loop, from

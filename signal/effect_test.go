@@ -95,6 +95,7 @@ func TestBatchInAnEffectShowsNobodyHalfOfIt(t *testing.T) {
 		n := in.Get(tr)
 		signal.Batch(func() {
 			a.Set(n)
+			signal.Effect(func(*signal.Tracker) {}).Close()
 			b.Set(n)
 		})
 	})
@@ -124,7 +125,7 @@ func TestEffectMayCreateAndCloseEffects(t *testing.T) {
 }
 
 func TestEffectThatWritesWhatItReadsComesToRest(t *testing.T) {
-	v := signal.NewComparable(250)
+	v := signal.NewComparable(280)
 	runs := 0
 	h := signal.Effect(func(tr *signal.Tracker) {
 		runs++
@@ -134,10 +135,10 @@ func TestEffectThatWritesWhatItReadsComesToRest(t *testing.T) {
 	})
 	defer h.Close()
 	want(t, "value", v.Get(nil), 200)
-	want(t, "runs", runs, 51)
-	v.Set(210)
+	want(t, "runs", runs, 81)
+	v.Set(280)
 	want(t, "value", v.Get(nil), 200)
-	want(t, "runs", runs, 51+11)
+	want(t, "runs", runs, 2*81)
 }
 
 // panicOf returns what f panics with.
@@ -320,9 +321,14 @@ func TestComputedIsFrozenByClose(t *testing.T) {
 	want(t, "value of one that was never read", never.Get(nil), 0)
 	want(t, "seen by an effect", *seen, []int{10, 20})
 
+	woken := signal.Map(v, func(n int) int { return n })
+	seen = record(t, woken.Get)
+	signal.Batch(func() { v.Set(4); woken.Close() })
+	want(t, "seen by an effect of a value closed before it could run", *seen, []int{3})
+
 	var self *signal.ComputedValue[int]
 	self = signal.Computed(func(tr *signal.Tracker) int { self.Close(); return v.Get(tr) })
-	want(t, "value of one that closes itself", self.Get(nil), 3)
-	v.Set(4)
-	want(t, "and later", self.Get(nil), 3)
+	want(t, "value of one that closes itself", self.Get(nil), 4)
+	v.Set(5)
+	want(t, "and later", self.Get(nil), 4)
 }

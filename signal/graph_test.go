@@ -396,6 +396,8 @@ func TestRandomGraphsSettleAfterConcurrentOperations(t *testing.T) {
 // Closing the effect at the end of a chain is enough to disconnect the chain.
 func TestNothingIsRetainedByASource(t *testing.T) {
 	rows := New([]int{1, 2, 3})
+	var selfClosing *ComputedValue[int]
+	selfClosing = Computed(func(t *Tracker) int { selfClosing.Close(); return len(rows.Get(t)) })
 	chain := Map(Filter(rows, func(n int) bool { return n > 1 }), func(rows []int) int { return len(rows) })
 	observers := func() int { return len(observersOf(t, &rows.source)) }
 	steps := []struct {
@@ -411,6 +413,7 @@ func TestNothingIsRetainedByASource(t *testing.T) {
 				return 0
 			})
 		}, 0},
+		{"computed value that closes itself", func() { Effect(func(t *Tracker) { selfClosing.Get(t) }) }, 0},
 		{"effect that stays", func() { Effect(func(t *Tracker) { chain.Get(t); rows.Get(t) }) }, 2},
 		{"computed value closed under it", chain.Close, 1},
 	}
@@ -420,6 +423,24 @@ func TestNothingIsRetainedByASource(t *testing.T) {
 			t.Errorf("observers after %s (-want +got):\n%s", s.name, d)
 		}
 	}
+}
+
+// A lock would make readers of what seldom changes wait for each other.
+func TestReadOfAnUnchangedValueTakesNoLock(t *testing.T) {
+	v, other := New(1), New(1)
+	c := ComputedComparable(v.Get)
+	read := func(what string) {
+		t.Helper()
+		c.Get(nil)
+		graph.mu.Lock()
+		defer graph.mu.Unlock()
+		if got := c.Get(nil) + v.Get(nil); got != 2 {
+			t.Errorf("%s: got %d, want 2", what, got)
+		}
+	}
+	read("after the evaluation")
+	other.Set(2)
+	read("after an unrelated change")
 }
 
 func TestNothingIsQueuedAtRest(t *testing.T) {

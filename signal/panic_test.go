@@ -102,7 +102,8 @@ func TestPanicInABatchRunsTheEffectsAndContinues(t *testing.T) {
 // An effect that handles the failure of a value it reads is told when the value
 // recovers, and not told when nothing has changed.
 func TestReaderMayRecoverFromThePanicOfAComputedValue(t *testing.T) {
-	v, parity := signal.NewComparable(1), signal.NewComparable(0)
+	v, n := signal.NewComparable(1), signal.NewComparable(0)
+	half := signal.ComputedComparable(func(tr *signal.Tracker) int { return n.Get(tr) / 2 })
 	evaluations := 0
 	c := signal.ComputedComparable(func(tr *signal.Tracker) int {
 		evaluations++
@@ -117,14 +118,15 @@ func TestReaderMayRecoverFromThePanicOfAComputedValue(t *testing.T) {
 				got = p
 			}
 		}()
-		parity.Get(tr)
+		half.Get(tr)
 		return c.Get(tr)
 	}
 	direct := record(t, read)
 	derived := record(t, signal.Computed(read).Get)
 	v.Set(-1)
+	n.Set(1)
 	v.Set(1)
-	parity.Set(1)
+	n.Set(2)
 	want(t, "seen directly", *direct, []any{1, "negative", 1, 1})
 	want(t, "seen through a computed value", *derived, []any{1, "negative", 1, 1})
 	// Once to find out that it fails, once to let the reader have the panic.
@@ -190,7 +192,7 @@ func TestCycle(t *testing.T) {
 		want(t, "a", a.Get(nil), 1)
 	})
 	t.Run("only among reads of different times", func(t *testing.T) {
-		aReadsB, v := true, signal.New(0)
+		aReadsB, v, evaluations := true, signal.New(0), 0
 		var a, b *signal.ComputedValue[int]
 		a = signal.Computed(func(tr *signal.Tracker) int {
 			if aReadsB {
@@ -199,6 +201,7 @@ func TestCycle(t *testing.T) {
 			return 1
 		})
 		b = signal.Computed(func(tr *signal.Tracker) int {
+			evaluations++
 			n := v.Get(tr)
 			if !aReadsB {
 				n += a.Get(tr)
@@ -209,6 +212,7 @@ func TestCycle(t *testing.T) {
 		aReadsB = false
 		v.Set(10)
 		want(t, "b", b.Get(nil), 11)
+		want(t, "evaluations of b", evaluations, 2)
 	})
 	t.Run("no cycle at any time", func(t *testing.T) {
 		aFirst := signal.New(true)

@@ -34,6 +34,20 @@ func TestEffectRunsAtOnceAndAfterEachChange(t *testing.T) {
 	want(t, "after changes", *seen, []int{1, 2, 3})
 }
 
+func TestUpdateStartsAgainIfTheValueWasSetMeanwhile(t *testing.T) {
+	v := signal.New(1)
+	var given []int
+	v.Update(func(n int) int {
+		given = append(given, n)
+		if len(given) == 1 {
+			v.Set(5)
+		}
+		return n + 1
+	})
+	want(t, "values given to the function", given, []int{1, 5})
+	want(t, "value", v.Get(nil), 6)
+}
+
 func TestUntrackedReadDependsOnNothing(t *testing.T) {
 	tracked, untracked := signal.New(1), signal.New(1)
 	seen := record(t, func(tr *signal.Tracker) int { return tracked.Get(tr) + untracked.Get(nil) })
@@ -166,6 +180,21 @@ func TestEqualResultStopsPropagation(t *testing.T) {
 			want(t, "evaluations of what depends on it", above, 2)
 		})
 	}
+}
+
+// Each diamond doubles the number of paths from the value to the effect.
+func TestCostOfAChangeGrowsWithTheGraphNotWithItsPaths(t *testing.T) {
+	v := signal.New(1)
+	var top signal.Readable[uint64] = signal.Map(v, func(n int) uint64 { return uint64(n) })
+	for range 60 {
+		left := signal.Map(top, func(n uint64) uint64 { return n })
+		right := signal.Map(top, func(n uint64) uint64 { return n })
+		top = signal.Combine(left, right, func(a, b uint64) uint64 { return a + b })
+	}
+	seen := record(t, top.Get)
+	v.Set(3)
+	want(t, "untracked", signal.Map(top, func(n uint64) uint64 { return n }).Get(nil), 3<<60)
+	want(t, "seen", *seen, []uint64{1 << 60, 3 << 60})
 }
 
 func TestDeepAndWideGraphs(t *testing.T) {

@@ -80,9 +80,6 @@ func (t *Tracker) unlink() {
 // passed the mark on: the observers of a stale evaluation are stale, or are
 // about to read it and thereby to bring it up to date. graph.mu is held.
 func (t *Tracker) invalidate(woken []*EffectHandle) []*EffectHandle {
-	if t.effect != nil {
-		t.effect.disturbed(t)
-	}
 	if t.stale {
 		return woken
 	}
@@ -90,11 +87,7 @@ func (t *Tracker) invalidate(woken []*EffectHandle) []*EffectHandle {
 	if t.computed != nil {
 		return t.computed.source.invalidate(woken)
 	}
-	if t.effect.state == idle {
-		t.effect.state = queued
-		woken = append(woken, t.effect)
-	}
-	return woken
+	return t.effect.wake(woken)
 }
 
 // changed reports whether anything t read has another value by now. It brings

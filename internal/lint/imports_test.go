@@ -1,0 +1,124 @@
+package lint
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ankurah/ankurah-go"
+
+// pure packages import the standard library, protowire and what stands before
+// them here.
+var pure = []string{
+	"id",
+	"internal/pb", // strict reading for the codecs
+	"value",
+	"schema",
+	"ankql",
+	"event",
+	"property",
+	"property/lww",
+	"entity",
+	"signal",
+}
+
+// rules say what else a package may import of this module, with the reason.
+var rules = []struct {
+	pkg     string
+	allowed []string // packages, or "pure"
+	why     string
+}{
+	{"storage", []string{"pure"}, "a contract speaks of entities and queries, not of engines"},
+	{"policy", []string{"pure"}, "a contract"},
+	{"storage/kv", []string{"pure", "storage"}, "an engine over any ordered map"},
+	{"storage/memory", []string{"pure", "storage", "storage/kv"}, "engines do not know each other"},
+	{"storage/pebble", []string{"pure", "storage", "storage/kv"}, "engines do not know each other"},
+	{"internal/reactor", []string{"pure"}, "routing needs no storage and no node"},
+	{"internal/core", []string{"pure", "storage", "policy", "internal/reactor"}, "the state machine does no I/O of its own"},
+	{"", []string{"pure", "storage", "policy", "internal/reactor", "internal/core"}, "the root is the shell; engines are the user's choice"},
+}
+
+// browserBan lists what must not be linked into a browser program: size.
+var browserBan = map[string]string{
+	"net/http":      "7 MB of wasm",
+	"net":           "comes with net/http's weight",
+	"crypto/tls":    "the browser has its own",
+	"encoding/json": "52 KB compressed, and our own parser is stricter",
+	"encoding/gob":  "reflection and 80 KB",
+	"log/slog":      "177 KB compressed; Logger is an interface",
+	"text/template": "390 KB compressed",
+	"html/template": "more than text/template",
+}
+
+func list(t *testing.T, env []string, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", args, err)
+	}
+	return strings.Fields(string(out))
+}
+
+func imports(t *testing.T, pkg string) []string {
+	return list(t, nil, "-f", `{{join .Imports "\n"}}`, strings.TrimSuffix(module+"/"+pkg, "/"))
+}
+
+func TestImportTable(t *testing.T) {
+	for k, pkg := range pure {
+		for _, i := range imports(t, pkg) {
+			own, ours := strings.CutPrefix(i, module+"/")
+			switch {
+			case ours && slices.Contains(pure[:k], own):
+			case !ours && !strings.Contains(strings.Split(i, "/")[0], "."):
+			case i == "google.golang.org/protobuf/encoding/protowire":
+			default:
+				t.Errorf("pure package %s imports %s", pkg, i)
+			}
+		}
+	}
+	for _, r := range rules {
+		for _, i := range imports(t, r.pkg) {
+			own, ours := strings.CutPrefix(i, module+"/")
+			if ours && !slices.Contains(r.allowed, own) && !(slices.Contains(r.allowed, "pure") && slices.Contains(pure, own)) {
+				t.Errorf("%q imports %s; it may import %v: %s", r.pkg, own, r.allowed, r.why)
+			}
+		}
+	}
+}
+
+// Nobody imports programs and examples.
+func TestNobodyImportsPrograms(t *testing.T) {
+	for _, line := range list(t, nil, "-f", `{{$p := .ImportPath}}{{range .Imports}}{{$p}}>{{.}} {{end}}`, "./...") {
+		from, to, _ := strings.Cut(line, ">")
+		for _, top := range []string{"cmd", "examples"} {
+			root := module + "/" + top + "/"
+			if strings.HasPrefix(to, root) && !strings.HasPrefix(from, root) {
+				t.Errorf("%s imports %s", from, to)
+			}
+		}
+	}
+}
+
+func TestBrowserClosure(t *testing.T) {
+	env := []string{"GOOS=js", "GOARCH=wasm"}
+	for _, pkg := range []string{".", "./storage/memory", "./policy", "./signal"} {
+		for _, d := range list(t, env, "-deps", pkg) {
+			if why, banned := browserBan[d]; banned {
+				t.Errorf("%s links %s into the browser: %s", pkg, d, why)
+			}
+		}
+	}
+}
+
+func TestEveryPackageHasAComment(t *testing.T) {
+	for _, p := range list(t, nil, "-f", `{{if not .Doc}}{{.ImportPath}}{{end}}`, "./...") {
+		t.Errorf("%s has no package comment", p)
+	}
+}
