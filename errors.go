@@ -12,28 +12,27 @@ import (
 
 // Errors that callers branch on, with errors.Is.
 var (
-	ErrNotFound              = errors.New("not found")
-	ErrTxDone                = errors.New("transaction is over")
-	ErrClosed                = core.ErrClosed
-	ErrConflict              = core.ErrConflict
-	ErrNoSystem              = core.ErrNoSystem
-	ErrSystemExists          = core.ErrSystemExists
-	ErrReserved              = core.ErrReserved
-	ErrTooLarge              = core.ErrTooLarge
-	ErrSchema                = core.ErrSchema
-	ErrIncompatible          = schema.ErrIncompatible
-	ErrDenied                = policy.ErrDenied
-	ErrUnauthenticated       = policy.ErrUnauthenticated
-	ErrConstraint            = policy.ErrConstraint
-	ErrQuery                 = ankql.ErrBind
-	ErrStoreLocked           = storage.ErrLocked
-	ErrStoreCorrupt          = storage.ErrCorrupt
-	ErrReferencePath         = ankql.ErrReferencePath
-	errNoDurability          = errors.New("ankurah: only durable nodes can be opened: set NodeOptions.Durable")
-	errNoPolicy              = errors.New("ankurah: a durable node needs a policy: set NodeOptions.Policy, to policy.Permissive{} if everybody may do everything")
-	errAfterCommit           = errors.New("ankurah: the transaction was committed: begin another one")
-	errAfterRollback         = errors.New("ankurah: the transaction was rolled back: begin another one")
-	errQueryClosed     error = errors.New("ankurah: the live query is closed")
+	ErrNotFound        = errors.New("not found")
+	ErrTxDone          = errors.New("transaction is over")
+	ErrClosed          = core.ErrClosed
+	ErrConflict        = core.ErrConflict
+	ErrNoSystem        = core.ErrNoSystem
+	ErrSystemExists    = core.ErrSystemExists
+	ErrReserved        = core.ErrReserved
+	ErrTooLarge        = core.ErrTooLarge
+	ErrSchema          = core.ErrSchema
+	ErrIncompatible    = schema.ErrIncompatible
+	ErrDenied          = policy.ErrDenied
+	ErrUnauthenticated = policy.ErrUnauthenticated
+	ErrConstraint      = policy.ErrConstraint
+	ErrQuery           = ankql.ErrBind
+	ErrStoreLocked     = storage.ErrLocked
+	ErrStoreCorrupt    = storage.ErrCorrupt
+	ErrReferencePath   = ankql.ErrReferencePath
+	errNoDurability    = errors.New("ankurah: only durable nodes can be opened: set NodeOptions.Durable")
+	errNoPolicy        = errors.New("ankurah: a durable node needs a policy: set NodeOptions.Policy, to policy.Permissive{} if everybody may do everything")
+	errAfterCommit     = errors.New("ankurah: the transaction was committed: begin another one")
+	errAfterRollback   = errors.New("ankurah: the transaction was rolled back: begin another one")
 )
 
 // NotFoundError says which entity is not there, or not readable.

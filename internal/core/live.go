@@ -32,8 +32,7 @@ type Query struct {
 	hydrating bool
 	buffer    [][]reactor.Change // commits since the snapshot that is being read
 	next      *reactor.Query     // being hydrated to replace rq
-	nextAllow func(*entity.State) bool
-	short     bool // waits for rows
+	short     bool               // waits for rows
 	closed    bool
 }
 

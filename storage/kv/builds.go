@@ -170,8 +170,11 @@ func (e *Engine) build(ctx context.Context, collection string, def schema.Index)
 	}
 	var from id.ID
 	for more := true; more; {
-		err := e.retry(ctx, func() (err error) {
-			from, more, err = e.buildChunk(ctx, x, from)
+		err := e.retry(ctx, func() error {
+			next, again, err := e.buildChunk(ctx, x, from)
+			if err == nil {
+				from, more = next, again
+			}
 			return err
 		})
 		if err != nil {
@@ -225,10 +228,10 @@ func (e *Engine) retry(ctx context.Context, step func() error) error {
 // buildChunk writes the entries of the entities from an ID on, and returns
 // where the next chunk begins; false when there is none. On a shared store
 // each entity must still be what it was when it was read.
-func (e *Engine) buildChunk(ctx context.Context, x *index, from id.ID) (id.ID, bool, error) {
+func (e *Engine) buildChunk(ctx context.Context, x *index, from id.ID) (next id.ID, more bool, err error) {
 	snap, err := e.store.Snapshot()
 	if err != nil {
-		return from, true, err
+		return from, false, err
 	}
 	defer snap.Close()
 	prefix := e.keys.collection(nil, spaceState, x.collection)
@@ -236,11 +239,10 @@ func (e *Engine) buildChunk(ctx context.Context, x *index, from id.ID) (id.ID, b
 	c.it, c.err = snap.Scan(ctx, append(bytes.Clone(prefix), from[:]...), successor(bytes.Clone(prefix)), false)
 	defer c.close()
 	b := &Batch{}
-	next, more := from, false
 	for n := 0; c.next(); n++ {
 		s, err := stateAt(x.collection, c.key(), len(prefix), c.value())
 		if err != nil {
-			return from, true, err
+			return from, false, err
 		}
 		if n == e.opts.Index.Chunk {
 			next, more = s.ID(), true
@@ -254,7 +256,7 @@ func (e *Engine) buildChunk(ctx context.Context, x *index, from id.ID) (id.ID, b
 		}
 	}
 	if c.err != nil {
-		return from, true, c.err
+		return from, false, c.err
 	}
 	if len(b.Writes) > 0 {
 		err = e.store.Apply(ctx, b)

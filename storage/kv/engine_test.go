@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/storage/kv"
 	"github.com/ankurah/ankurah-go/storage/memory"
 	"github.com/ankurah/ankurah-go/storage/storagetest"
-	"github.com/ankurah/ankurah-go/value"
 )
 
 // TestFaults lets the n-th write of a store fail, for every n: whatever had
@@ -142,105 +140,6 @@ func TestReadOnly(t *testing.T) {
 	} {
 		if err == nil || !strings.Contains(err.Error(), "reading only") {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// TestShared lets the engines of several processes commit to one store at the
-// same time: each transaction is applied whole or reported as a conflict, and
-// indexes that any of them builds are kept up by all.
-func TestShared(t *testing.T) {
-	s := memory.NewStore()
-	const writers, rounds = 4, 60
-	w := storagetest.NewWriter(t, 1)
-	first := w.Create("album", storagetest.Set("n", value.Int64(0)))
-	shared := kv.Options{Shared: true, Index: kv.IndexOptions{Chunk: 2}}
-	if _, err := open(t, s, shared).Commit(t.Context(), &storage.Batch{Txs: []storage.Tx{w.Tx(first)}}); err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	won := make([]int, writers)
-	for k := range writers {
-		e := open(t, s, shared)
-		w := storagetest.NewWriter(t, uint64(k)+2)
-		wg.Go(func() {
-			for round := range rounds {
-				if round == 5*k {
-					if err := e.EnsureIndex(context.Background(), "album", storagetest.LedgerIndex); err != nil {
-						t.Error(err)
-						return
-					}
-				}
-				n, err := raise(e, w, first)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				won[k] += n
-			}
-		})
-	}
-	wg.Wait()
-	if t.Failed() {
-		return
-	}
-	total := 0
-	for _, n := range won {
-		total += n
-	}
-	e := open(t, s, shared)
-	snap := snapshot(t, e)
-	defer snap.Close()
-	st, err := snap.State(t.Context(), "album", first.After.ID())
-	if err != nil || st.Value("n").Int() != int64(total) || st.Rev() != uint64(total)+1 {
-		t.Fatalf("the counter is %d at rev %d after %d commits: %v", st.Value("n").Int(), st.Rev(), total, err)
-	}
-	model := numberModel()
-	for n := range 3 {
-		sel := bind(t, model, "n = ?", total-n)
-		sel.Collection = "album"
-		count, err := snap.Count(t.Context(), sel)
-		want := int64(0)
-		if n == 0 {
-			want = 1
-		}
-		// Each commit also created an entity that holds 1000 and more.
-		if err != nil || count != want {
-			t.Errorf("%d entities hold %d: %v", count, total-n, err)
-		}
-	}
-	sel := bind(t, model, "n >= 1000")
-	sel.Collection = "album"
-	if count, err := snap.Count(t.Context(), sel); err != nil || count != int64(total) {
-		t.Errorf("%d entities were created by %d commits: %v", count, total, err)
-	}
-	if xs := e.Indexes("album"); len(xs) != 1 {
-		t.Errorf("indexes %v", xs)
-	}
-}
-
-// raise adds one to the counter and creates an entity, until no other process
-// is faster. It returns how often it was successful.
-func raise(e *kv.Engine, w *storagetest.Writer, counter storage.EntityWrite) (int, error) {
-	for {
-		snap, err := e.Snapshot()
-		if err != nil {
-			return 0, err
-		}
-		st, err := snap.State(context.Background(), "album", counter.After.ID())
-		if err = errors.Join(err, snap.Close()); err != nil {
-			return 0, err
-		}
-		n := st.Value("n").Int()
-		tx := w.Tx(w.Edit(st, storagetest.Set("n", value.Int64(n+1))), w.Create("album", storagetest.Set("n", value.Int64(1000+n))))
-		r, err := e.Commit(context.Background(), &storage.Batch{Txs: []storage.Tx{tx}})
-		switch {
-		case err != nil:
-			return 0, err
-		case r.Conflicts == nil:
-			return 1, nil
-		case !errors.Is(r.Conflicts[0], storage.ErrConflict):
-			return 0, r.Conflicts[0]
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package kv_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -202,6 +203,35 @@ func TestOnDemand(t *testing.T) {
 	}
 	if got := e.Stats().Built; got != 2 {
 		t.Errorf("%d indexes built", got)
+	}
+}
+
+// TestResume tests that an index whose building was cut short is completed
+// when the store is opened again, without being asked for.
+func TestResume(t *testing.T) {
+	s := memory.NewStore()
+	e := open(t, s, kv.Options{})
+	w := storagetest.NewWriter(t, 1)
+	for k := range 20 {
+		commit(t, e, w.Tx(w.Create("album", storagetest.Set("n", value.Int64(int64(k))))))
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// The registration is written and the first chunk is not.
+	e = open(t, &storagetest.Faulty{Store: s, Left: 2}, kv.Options{})
+	if err := e.EnsureIndex(t.Context(), "album", parseIndex("n")); !errors.Is(err, storagetest.ErrInjected) {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, s, kv.Options{})
+	if err := e.WaitIndexes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, examined := rows(t, e, "n >= 15"); n != 5 || examined != 5 {
+		t.Errorf("%d rows of %d examined; indexes %v", n, examined, e.Indexes("album"))
 	}
 }
 

@@ -85,7 +85,7 @@ func (p *planner) seek(a *access, s *stream, prefix int) (level []byte) {
 	}
 	c, o := p.sel.After, a.order
 	at := bytes.Clone(s.prefix)
-	whole := !o.trailing && p.byID < 0
+	whole := p.byID < 0
 	next := 0 // of o.columns
 	for k := prefix; k < len(a.index.columns); k++ {
 		col := &a.index.columns[k]

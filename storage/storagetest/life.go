@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/ankql/ankqltest"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
@@ -53,7 +54,7 @@ func (s *suite) large(t *testing.T) {
 // breaks tests that a consumer may leave every sequence early.
 func (s *suite) breaks(t *testing.T) {
 	e := s.open(t)
-	d := manyRows(t, e, 300)
+	d := manyRows(t, e, "row", 300, "n", "n, m desc", "m desc")
 	snap := mustSnapshot(t, e)
 	defer mustClose(t, snap)
 	for _, text := range []string{"", "ORDER BY n", "ORDER BY n DESC", "n > 2", "n IN (1, 2) ORDER BY m", "n = 1 OR m = 2", "m > 1 ORDER BY text"} {
@@ -78,28 +79,40 @@ func (s *suite) breaks(t *testing.T) {
 
 // manyRows returns a collection of n entities of two numbers, few of them
 // different, and a text, with indexes.
-func manyRows(t *testing.T, e storage.Engine, n int) *data {
+func manyRows(t *testing.T, e storage.Engine, collection string, n int, indexes ...string) *data {
 	t.Helper()
 	property := func(key string, k value.Kind) schema.Property {
 		return schema.Property{Key: key, Type: value.Type{Kind: k}}
 	}
 	d := newData(t, e, 9)
-	d.model = schema.NewModel("Row", "row", []schema.Property{property("n", value.KindInt64), property("m", value.KindInt64), property("text", value.KindString)})
+	d.model = schema.NewModel("Row", collection, []schema.Property{property("n", value.KindInt64), property("m", value.KindInt64), property("text", value.KindString)})
 	var ws []storage.EntityWrite
 	for k := range n {
-		ws = append(ws, d.w.Create("row",
+		ws = append(ws, d.w.Create(collection,
 			Set("n", value.Int64(int64(d.w.Rand.IntN(3)))), Set("m", value.Int64(int64(d.w.Rand.IntN(3)))), Set("text", value.String(fmt.Sprint(k)))))
 	}
 	d.commit(t, ws)
 	mustCommit(t, e, storage.Tx{ID: d.w.TxID(), Meta: []storage.MetaWrite{number(1), number(2)}})
-	if x, ok := e.(storage.Indexer); ok {
-		for _, columns := range [][]schema.Column{{{Path: []string{"n"}}}, {{Path: []string{"n"}}, {Path: []string{"m"}, Desc: true}}, {{Path: []string{"m"}, Desc: true}}} {
-			if err := x.EnsureIndex(t.Context(), "row", schema.Index{Columns: columns}); err != nil {
+	d.ensure(t, indexes...)
+	return d
+}
+
+// ensure builds indexes, written as "n, m desc", if the engine has any.
+func (d *data) ensure(t *testing.T, indexes ...string) {
+	t.Helper()
+	indexer, ok := d.engine.(storage.Indexer)
+	for _, text := range indexes {
+		var x schema.Index
+		for _, column := range strings.Split(text, ", ") {
+			key, desc := strings.CutSuffix(column, " desc")
+			x.Columns = append(x.Columns, schema.Column{Path: []string{key}, Desc: desc})
+		}
+		if ok {
+			if err := indexer.EnsureIndex(t.Context(), d.model.Collection, x); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	return d
 }
 
 // query binds a text that has no arguments.
@@ -119,7 +132,7 @@ func (d *data) query(t *testing.T, text string, args ...any) query {
 // cancel tests that a sequence ends soon after its context does.
 func (s *suite) cancel(t *testing.T) {
 	e := s.open(t)
-	d := manyRows(t, e, 1000)
+	d := manyRows(t, e, "row", 1000, "n", "n, m desc", "m desc")
 	snap := mustSnapshot(t, e)
 	defer mustClose(t, snap)
 	for _, text := range []string{"", "ORDER BY n", "ORDER BY n DESC", "n >= 0", "n IN (0, 1, 2) ORDER BY m"} {
@@ -394,29 +407,37 @@ func (s *suite) buildInterrupted(t *testing.T) {
 // groups tests orders in which very many entities are equal, page by page.
 func (s *suite) groups(t *testing.T) {
 	e := s.open(t)
-	d := manyRows(t, e, 500)
-	snap := mustSnapshot(t, e)
-	defer mustClose(t, snap)
-	states := d.list()
-	for _, text := range []string{
+	pages(t, manyRows(t, e, "row", 500, "n", "n, m desc", "m desc"), []int{1, 50, 130},
 		"ORDER BY n", "ORDER BY n DESC", "ORDER BY n DESC, id DESC", "ORDER BY n, id DESC", "ORDER BY m", "ORDER BY m DESC",
 		"ORDER BY n, m", "ORDER BY n DESC, m", "ORDER BY n, m DESC", "ORDER BY n DESC, m DESC", "n = 1 ORDER BY m", "n = 1 ORDER BY m DESC",
-		"n IN (0, 2) ORDER BY m", "n IN (0, 2) ORDER BY m DESC", "n > 0 ORDER BY n DESC", "n = 1", "n > 0", "id > ? ORDER BY n DESC",
-	} {
+		"n IN (0, 2) ORDER BY m", "n IN (0, 2) ORDER BY m DESC", "n > 0 ORDER BY n DESC", "n = 1", "n > 0", "id > ? ORDER BY n DESC")
+	// Constants behind and between the columns of the order.
+	pages(t, manyRows(t, e, "other", 200, "n, m desc, text"), []int{7, 30},
+		"m = 1 ORDER BY n", "m = 1 ORDER BY n DESC", "m = 1 ORDER BY n, text", "m = 1 ORDER BY n DESC, text DESC", "m = 1 ORDER BY n, m, text DESC", "m = 1 AND text = '7' ORDER BY n",
+		"n = 1 AND m = 2 ORDER BY n, id", "n = 1 AND m = 2 ORDER BY text, id DESC")
+}
+
+// pages checks queries page by page, and behind cursors that are not of an
+// entity.
+func pages(t *testing.T, d *data, sizes []int, queries ...string) {
+	t.Helper()
+	snap := mustSnapshot(t, d.engine)
+	defer mustClose(t, snap)
+	states := d.list()
+	for _, text := range queries {
 		var args []any
 		if strings.Contains(text, "?") {
-			args = []any{states[300].ID()}
+			args = []any{states[len(states)/2].ID()}
 		}
 		all := d.query(t, text, args...)
 		d.check(t, snap, all, states)
-		for _, size := range []int{1, 50, 130} {
+		for _, size := range sizes {
 			page := *all.sel
 			page.Limit = size
-			pages := 0
-			for {
+			for range 8 {
 				d.check(t, snap, query{&page, text, args}, states)
 				rows := Expect(&page, states)
-				if pages++; len(rows) == 0 || pages == 8 {
+				if len(rows) == 0 {
 					break
 				}
 				next := page
@@ -424,9 +445,34 @@ func (s *suite) groups(t *testing.T) {
 				page = next
 			}
 		}
-		after := *all.sel
-		after.After = after.CursorOf(states[100])
-		after.After.ID = id.ID{}
-		d.check(t, snap, query{&after, text, args}, states)
+		for _, i := range []id.ID{{}, states[3].ID(), states[len(states)-3].ID()} {
+			after := *all.sel
+			after.After = after.CursorOf(states[len(states)/5])
+			after.After.ID = i
+			d.check(t, snap, query{&after, text, args}, states)
+		}
+	}
+}
+
+// longTexts tests texts that index keys hold the beginning of: they are told
+// apart, and put in order, by the entities.
+func (s *suite) longTexts(t *testing.T) {
+	e := s.open(t)
+	indexes := [][]string{{}, {"text"}, {"text desc"}, {"n, text"}, {"text, n"}, {"text, n desc"}, {"text desc, n", "n"}}
+	for k, xs := range indexes {
+		d := newData(t, e, uint64(1<<22+k))
+		d.long = true
+		all := ankqltest.Model()
+		d.model = schema.NewModel("Long", fmt.Sprint("long_", k), []schema.Property{
+			{Key: "text", Type: value.Type{Kind: value.KindString}}, {Key: "n", Type: value.Type{Kind: value.KindInt64}, Optional: true}, *all.Property("label")})
+		d.fill(t, 40)
+		d.ensure(t, xs...)
+		d.shake(t)
+		snap := mustSnapshot(t, e)
+		for range 300 {
+			d.check(t, snap, d.randomQuery(t), d.list())
+		}
+		mustClose(t, snap)
+		pages(t, d, []int{3}, "ORDER BY text", "ORDER BY text DESC", "ORDER BY text, n", "ORDER BY text DESC, id DESC", "n = 1 ORDER BY text", "n IN (0, 1) ORDER BY text DESC")
 	}
 }

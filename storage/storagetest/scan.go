@@ -163,6 +163,11 @@ func randomModel(r *rand.Rand, collection string) *schema.Model {
 			props = append(props, *all.Property(key))
 		}
 	}
+	for k := range props { // what is missing may read as something
+		if p := &props[k]; r.IntN(6) == 0 {
+			p.Default = ankqltest.RandomValue(r, *p)
+		}
+	}
 	return schema.NewModel(all.Name, collection, props)
 }
 

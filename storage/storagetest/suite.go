@@ -48,6 +48,7 @@ func Run(t *testing.T, c Config) {
 	t.Run("build during commits", s.buildDuringCommits)
 	t.Run("build interrupted", s.buildInterrupted)
 	t.Run("groups", s.groups)
+	t.Run("long texts", s.longTexts)
 	t.Run("scans", s.scans)
 }
 
