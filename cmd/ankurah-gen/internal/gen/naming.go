@@ -53,35 +53,62 @@ func words(name string) (out []string) {
 	return out
 }
 
-func isSmall(r []rune, k int) bool {
-	return k < len(r) && r[k] != '_' && !unicode.IsUpper(r[k]) && !unicode.IsDigit(r[k])
-}
-
+func isUpper(r []rune, k int) bool { return k < len(r) && unicode.IsUpper(r[k]) }
 func isDigit(r []rune, k int) bool { return k < len(r) && unicode.IsDigit(r[k]) }
+func isSmall(r []rune, k int) bool {
+	return k < len(r) && r[k] != '_' && !isUpper(r, k) && !isDigit(r, k)
+}
 
 // wordEnd returns where the word ends that begins at k.
 func wordEnd(r []rune, k int) int {
-	end := k
-	if w := mixedAt(r, k); w > 0 {
-		end += w
-	} else if run := capitals(r, k); run > 0 {
-		end += run
-	} else if unicode.IsUpper(r[k]) {
-		end++
-	}
-	for {
-		for isSmall(r, end) && !(end > k && capitals(r, k) == end-k && capitals(r, k) > 1) {
+	end := k + max(mixedAt(r, k), capitals(r, k))
+	if end == k {
+		if isUpper(r, end) {
 			end++
 		}
-		if !isDigit(r, end) {
-			return end
+		for isSmall(r, end) {
+			end++
 		}
+	}
+	for isDigit(r, end) {
 		for isDigit(r, end) {
 			end++
 		}
-		// A lone capital after digits ends the word: B2B, 3D.
+		for isSmall(r, end) {
+			end++
+		}
+		// A lone capital clings to the digits before it: B2B, 3D.
 		if capitals(r, end) == 1 {
 			end++
 		}
 	}
+	return end
+}
+
+// capitals returns how many runes at k are one word in capitals. The capital
+// that begins a word in small letters is none of them.
+func capitals(r []rune, k int) int {
+	end := k
+	for isUpper(r, end) {
+		end++
+	}
+	switch run := end - k; {
+	case run == 0 || !isSmall(r, end):
+		return run
+	case run > 1 && r[end] == 's' && !isSmall(r, end+1):
+		return run + 1
+	default:
+		return run - 1
+	}
+}
+
+// mixedAt returns the length of the mixed word at k, 0 where none stands.
+func mixedAt(r []rune, k int) int {
+	for _, w := range mixed {
+		n := len(w)
+		if k+n <= len(r) && slices.Equal(r[k:k+n], []rune(w)) && !isSmall(r, k+n) {
+			return n
+		}
+	}
+	return 0
 }
