@@ -141,7 +141,6 @@ func (h *EffectHandle) begin(t *Tracker) bool {
 		return false
 	}
 	h.flight = t
-	h.foreign = false
 	if h.again {
 		h.runner = goroutineID()
 	}
@@ -170,7 +169,7 @@ func (h *EffectHandle) land(t *Tracker) (looping bool) {
 		return false
 	}
 	if !h.current.stale {
-		h.again, h.selfRuns = false, 0
+		h.again = false
 		return false
 	}
 	if h.again && !h.foreign {

@@ -414,6 +414,18 @@ func TestNothingIsRetainedByASource(t *testing.T) {
 			})
 		}, 0},
 		{"computed value that closes itself", func() { Effect(func(t *Tracker) { selfClosing.Get(t) }) }, 0},
+		{"effect that closes itself", func() {
+			again := New(0)
+			var h *EffectHandle
+			h = Effect(func(t *Tracker) {
+				if again.Get(t) == 1 {
+					rows.Get(t)
+					h.Close()
+					chain.Get(t)
+				}
+			})
+			again.Set(1)
+		}, 0},
 		{"effect that stays", func() { Effect(func(t *Tracker) { chain.Get(t); rows.Get(t) }) }, 2},
 		{"computed value closed under it", chain.Close, 1},
 	}

@@ -249,9 +249,7 @@ func read(x *ankql.Path, s set) set {
 	out := intersect(s, set{exact: true, intervals: []interval{{lo: []byte{}, hi: nullKey}}})
 	// Inside JSON null is either: the document is missing, or has no such key.
 	if seen || len(x.JSON) > 0 && hasNull {
-		null := pointInterval(nullKey)
-		null.many = seen && hasNull
-		out.intervals = append(out.intervals, null)
+		out.intervals = append(out.intervals, pointInterval(nullKey))
 	}
 	out.exact = exact && (len(x.JSON) == 0 || seen == hasNull)
 	return out

@@ -410,7 +410,7 @@ func (s *suite) groups(t *testing.T) {
 	pages(t, manyRows(t, e, "row", 500, "n", "n, m desc", "m desc"), []int{1, 50, 130},
 		"ORDER BY n", "ORDER BY n DESC", "ORDER BY n DESC, id DESC", "ORDER BY n, id DESC", "ORDER BY m", "ORDER BY m DESC",
 		"ORDER BY n, m", "ORDER BY n DESC, m", "ORDER BY n, m DESC", "ORDER BY n DESC, m DESC", "n = 1 ORDER BY m", "n = 1 ORDER BY m DESC",
-		"n IN (0, 2) ORDER BY m", "n IN (0, 2) ORDER BY m DESC", "n > 0 ORDER BY n DESC", "n = 1", "n > 0", "id > ? ORDER BY n DESC")
+		"n IN (0, 2) ORDER BY m", "n IN (0, 2) ORDER BY m DESC", "n > 0 ORDER BY n DESC", "n = 1", "n > 0", "n > 0 ORDER BY id", "n > 0 ORDER BY id DESC", "ORDER BY id DESC", "id > ? ORDER BY n DESC")
 	// Constants behind and between the columns of the order.
 	pages(t, manyRows(t, e, "other", 200, "n, m desc, text"), []int{7, 30},
 		"m = 1 ORDER BY n", "m = 1 ORDER BY n DESC", "m = 1 ORDER BY n, text", "m = 1 ORDER BY n DESC, text DESC", "m = 1 ORDER BY n, m, text DESC", "m = 1 AND text = '7' ORDER BY n",

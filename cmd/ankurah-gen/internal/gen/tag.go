@@ -102,25 +102,42 @@ func parseEnum(value string) (enum []string, ok bool) {
 // split cuts s at sep. Text in single quotes is not cut; a quote opens only
 // where a value begins. It reports false when a quote stays open.
 func split(s string, sep byte) (parts []string, ok bool) {
-	start, open := 0, false
-	for k := range len(s) {
-		switch c := s[k]; {
-		case c == '\'' && open:
-			open = false
-		case c == '\'':
-			open = k == start || strings.IndexByte("=|'", s[k-1]) >= 0
-		case c == sep && !open:
+	start := 0
+	for k := 0; k < len(s); k++ {
+		switch {
+		case s[k] == '\'' && (k == start || s[k-1] == '=' || s[k-1] == '|'):
+			n := quoted(s[k:])
+			if n == 0 {
+				return nil, false
+			}
+			k += n - 1
+		case s[k] == sep:
 			parts = append(parts, s[start:k])
 			start = k + 1
 		}
 	}
-	return append(parts, s[start:]), !open
+	return append(parts, s[start:]), true
 }
 
-// unquote returns the text in single quotes, in which '' stands for one, and
+// quoted returns the length of the text in single quotes that s begins with, 0
+// when it has no end. Two quotes inside stand for one.
+func quoted(s string) int {
+	for k := 1; k < len(s); k++ {
+		if s[k] != '\'' {
+			continue
+		}
+		if k+1 == len(s) || s[k+1] != '\'' {
+			return k + 1
+		}
+		k++
+	}
+	return 0
+}
+
+// unquote returns what stands in single quotes when they enclose all of s, and
 // any other text as it is.
 func unquote(s string) string {
-	if len(s) < 2 || s[0] != '\'' || s[len(s)-1] != '\'' {
+	if s == "" || s[0] != '\'' || quoted(s) != len(s) {
 		return s
 	}
 	return strings.ReplaceAll(s[1:len(s)-1], "''", "'")
