@@ -41,7 +41,7 @@ test-wasm:
 	PATH="$$PATH:$$(go env GOROOT)/lib/wasm" GOOS=js GOARCH=wasm go test -short $(PURE)
 
 bench:
-	go run ./bench $(if $(LANES),-lanes $(LANES))
+	cd bench && go run . $(if $(LANES),-lanes $(LANES))
 
 generate:
 	go generate ./...

@@ -1,7 +1,7 @@
 package id
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"strconv"
@@ -58,7 +58,12 @@ func (i ID) Hash() [8]byte { return [8]byte(i[8:]) }
 func (i ID) Time() time.Time { return i.Stamp().Time() }
 
 // Compare orders IDs: -1, 0 or 1.
-func (i ID) Compare(o ID) int { return bytes.Compare(i[:], o[:]) }
+func (i ID) Compare(o ID) int {
+	if c := cmp.Compare(i.Stamp(), o.Stamp()); c != 0 {
+		return c
+	}
+	return cmp.Compare(binary.BigEndian.Uint64(i[8:]), binary.BigEndian.Uint64(o[8:]))
+}
 
 // Less reports whether i orders before o.
 func (i ID) Less(o ID) bool { return i.Compare(o) < 0 }

@@ -241,11 +241,14 @@ func (c *computed) update(parent *Tracker, raise, replay bool) {
 		}
 	}()
 	last := c.current
-	if replay || last == nil || last.changed(t) {
+	outdated := replay || last == nil || last.changed(t)
+	switch {
+	case c.closed: // during the check
+	case outdated:
 		graph.mu.Unlock()
 		c.evaluate(t, raise)
 		graph.mu.Lock()
-	} else {
+	default:
 		last.stale = false
 		c.committed = max(c.committed, t.start)
 		c.checked.Store(t.epoch)

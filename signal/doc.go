@@ -26,7 +26,8 @@
 // An effect, and a function of a computed value, never sees one signal before a
 // change and another one, derived from it, after it, unless the change is made
 // while it runs; then it is run again. Each computed value is computed at most
-// once for a change, and not at all if what it depends on turns out to be equal.
+// once for a change, unless two goroutines need it at the same time, and not at
+// all if what it depends on turns out to be equal.
 //
 // The effects woken by one change or one [Batch] run in the order in which they
 // were created. An effect that makes a change runs the effects of that before it

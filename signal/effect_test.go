@@ -326,9 +326,21 @@ func TestComputedIsFrozenByClose(t *testing.T) {
 	signal.Batch(func() { v.Set(4); woken.Close() })
 	want(t, "seen by an effect of a value closed before it could run", *seen, []int{3})
 
+	var late *signal.ComputedValue[int]
+	closer := signal.Computed(func(tr *signal.Tracker) int {
+		if v.Get(tr) == 5 {
+			late.Close()
+		}
+		return v.Get(tr)
+	})
+	late = signal.Map(closer, func(n int) int { return n })
+	want(t, "value", late.Get(nil), 4)
+	v.Set(5)
+	want(t, "value of one that is closed while it looks for changes", late.Get(nil), 4)
+
 	var self *signal.ComputedValue[int]
 	self = signal.Computed(func(tr *signal.Tracker) int { self.Close(); return v.Get(tr) })
-	want(t, "value of one that closes itself", self.Get(nil), 4)
-	v.Set(5)
-	want(t, "and later", self.Get(nil), 4)
+	want(t, "value of one that closes itself", self.Get(nil), 5)
+	v.Set(6)
+	want(t, "and later", self.Get(nil), 5)
 }

@@ -182,6 +182,9 @@ func (m *model) columnProblem(c column) string {
 			return ""
 		}
 	}
+	if m.broken[c.path[0]] {
+		return ""
+	}
 	for _, f := range m.fields {
 		if f.name == c.path[0] {
 			return "indexes name stored keys: " + strconv.Quote(f.key)

@@ -79,17 +79,11 @@ type shape struct {
 // maxDepth bounds the definitions that lead from a named type to its scalar.
 const maxDepth = 64
 
-// classify says what a field of type e can hold. The problem is "" when it can
-// hold something.
+// classify says what a field of type e holds, or what is wrong with it.
 func (g *generator) classify(f *file, e ast.Expr, depth int) (s *shape, problem string) {
-	s = &shape{expr: e}
 	switch t := e.(type) {
 	case *ast.ParenExpr:
-		s, problem = g.classify(f, t.X, depth)
-		if problem == "" {
-			s.expr = e
-		}
-		return s, problem
+		return g.classify(f, t.X, depth)
 	case *ast.Ident:
 		return g.classifyName(f, t, depth)
 	case *ast.SelectorExpr:
@@ -98,9 +92,8 @@ func (g *generator) classify(f *file, e ast.Expr, depth int) (s *shape, problem 
 		if x, ok := t.X.(*ast.SelectorExpr); !ok || !g.isRoot(f, x, "Ref") {
 			return nil, noGeneric
 		}
-		s.kind, s.model = kindRef, t.Index
-		s.collection, problem = g.referred(f, t.Index, depth)
-		return s, problem
+		collection, problem := g.referred(f, t.Index, depth)
+		return &shape{kind: kindRef, expr: e, model: t.Index, collection: collection}, problem
 	case *ast.IndexListExpr:
 		return nil, noGeneric
 	case *ast.ArrayType:
@@ -205,7 +198,7 @@ func (g *generator) classifyNamed(t *typeDecl, e ast.Expr, depth int) (*shape, s
 }
 
 func (g *generator) classifyList(f *file, t *ast.ArrayType, depth int) (*shape, string) {
-	if _, ok := t.Elt.(*ast.StarExpr); ok {
+	if _, ok := ast.Unparen(t.Elt).(*ast.StarExpr); ok {
 		return nil, listOfPtr
 	}
 	elem, problem := g.classify(f, t.Elt, depth)
@@ -218,7 +211,7 @@ func (g *generator) classifyList(f *file, t *ast.ArrayType, depth int) (*shape, 
 	case kindJSON:
 		return nil, listOfJSON
 	}
-	if id, ok := t.Elt.(*ast.Ident); ok && (id.Name == "byte" || id.Name == "uint8") && elem.basic == id.Name {
+	if id, ok := ast.Unparen(t.Elt).(*ast.Ident); ok && (id.Name == "byte" || id.Name == "uint8") && elem.basic == id.Name {
 		return &shape{kind: kindBytes, expr: t}, ""
 	}
 	return &shape{kind: kindList, elem: elem, expr: t}, ""
@@ -255,7 +248,8 @@ func (g *generator) referred(f *file, e ast.Expr, depth int) (collection, proble
 		}
 		p := g.importPkg(path)
 		if p == nil {
-			return Snake(e.Sel.Name), ""
+			collection = Snake(e.Sel.Name)
+			return collection, collectionProblem(collection)
 		}
 		if t = p.types[e.Sel.Name]; t == nil {
 			return "", "package " + strconv.Quote(path) + " declares no type " + e.Sel.Name
@@ -264,7 +258,10 @@ func (g *generator) referred(f *file, e ast.Expr, depth int) (collection, proble
 		return "", "a reference names a model"
 	}
 	if collection, ok := collectionOf(t); ok {
-		return collection, ""
+		if t.file.pkg == g.pkg {
+			return collection, "" // what is wrong with it is said there
+		}
+		return collection, collectionProblem(collection)
 	}
 	if depth++; t.spec.Assign.IsValid() && depth <= maxDepth {
 		return g.referred(t.file, t.spec.Type, depth)
