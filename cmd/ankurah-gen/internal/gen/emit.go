@@ -87,8 +87,8 @@ func (e *emitter) writeImports(out *bytes.Buffer) {
 
 // text returns a type of file f as the generated file spells it.
 func (e *emitter) text(f *file, expr ast.Expr) string {
-	start := e.g.fset.Position(expr.Pos()).Offset
-	end := e.g.fset.Position(expr.End()).Offset
+	start := e.g.position(expr.Pos()).Offset
+	end := e.g.position(expr.End()).Offset
 	var b strings.Builder
 	ast.Inspect(expr, func(n ast.Node) bool {
 		s, ok := n.(*ast.SelectorExpr)
@@ -97,7 +97,7 @@ func (e *emitter) text(f *file, expr ast.Expr) string {
 		}
 		if x, ok := s.X.(*ast.Ident); ok {
 			if path, ok := e.g.importOf(f, x.Name); ok {
-				at := e.g.fset.Position(x.Pos()).Offset
+				at := e.g.position(x.Pos()).Offset
 				b.Write(f.src[start:at])
 				b.WriteString(e.use(path, x.Name))
 				start = at + len(x.Name)
@@ -232,7 +232,7 @@ func (e *emitter) wrapped(m *model) {
 func (e *emitter) view(m *model) {
 	view := m.name + "View"
 	e.printf("\n")
-	e.comment(paragraphs(fmt.Sprintf("%s is an [%s] at one moment: immutable, one pointer wide, comparable.", view, m.name), m.doc))
+	e.comment(paragraphs(fmt.Sprintf("%s is one [%s] at one moment: immutable, one pointer wide, comparable.", view, m.name), m.doc))
 	e.printf("type %s struct{ %s.View }\n", view, e.root)
 	for _, f := range m.fields {
 		e.printf("\n")
@@ -265,7 +265,7 @@ func (f *field) getterDoc() string {
 
 func (e *emitter) mutable(m *model) {
 	mutable := m.name + "Mutable"
-	e.printf("\n// %s is an [%s] that a transaction edits.\n", mutable, m.name)
+	e.printf("\n// %s is one [%s] that a transaction edits.\n", mutable, m.name)
 	e.printf("type %s struct {\n%s.Mutable\n", mutable, e.root)
 	for _, f := range m.fields {
 		if f.doc != "" {

@@ -85,8 +85,11 @@ func Generate(s Source) ([]byte, error) {
 }
 
 func (g *generator) errorf(pos token.Pos, format string, args ...any) {
-	g.errs = append(g.errs, Error{g.fset.Position(pos), fmt.Sprintf(format, args...)})
+	g.errs = append(g.errs, Error{g.position(pos), fmt.Sprintf(format, args...)})
 }
 
+// position returns where pos is in its own file, whatever //line comments say.
+func (g *generator) position(pos token.Pos) token.Position { return g.fset.PositionFor(pos, false) }
+
 // at returns how an error message refers to another place.
-func (g *generator) at(pos token.Pos) string { return g.fset.Position(pos).String() }
+func (g *generator) at(pos token.Pos) string { return g.position(pos).String() }
