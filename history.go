@@ -139,6 +139,9 @@ func (n *Node) Changes(ctx context.Context, after Position) iter.Seq2[Commit, er
 	return func(yield func(Commit, error) bool) {
 		for {
 			n.mu.Lock()
+			if n.news == nil {
+				n.news = make(chan struct{})
+			}
 			news := n.news
 			n.mu.Unlock()
 			var err error

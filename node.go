@@ -59,7 +59,7 @@ type Node struct {
 	random  randomSource
 	commits sync.WaitGroup // commits under way
 	closing bool
-	news    chan struct{} // closed at the next publication
+	news    chan struct{} // closed at the next publication; nil while nobody waits
 }
 
 // OpenNode opens a node on an engine, which stays the caller's to close, after
@@ -78,7 +78,6 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		engine: engine,
 		kinds:  property.NewRegistry(append([]property.Kind{lww.Kind}, opts.PropertyKinds...)...),
 		log:    opts.Logger,
-		news:   make(chan struct{}),
 	}
 	if n.log == nil {
 		n.log = silent{}
@@ -95,8 +94,10 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		return nil, errors.Join(err, snap.Close())
 	}
 	n.core.OnPublish(func() {
-		close(n.news)
-		n.news = make(chan struct{})
+		if n.news != nil {
+			close(n.news)
+			n.news = nil
+		}
 	})
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	for _, m := range opts.Models {
