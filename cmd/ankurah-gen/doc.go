@@ -76,8 +76,7 @@
 //   - time.Time, in UTC with microseconds
 //   - ankurah.ID, and ankurah.Ref[M] of a model of this or another package
 //   - ankurah.JSON
-//   - slices of any of these but []byte's own elements and JSON: []Genre,
-//     []time.Time
+//   - slices of the types above except JSON: []Genre, []time.Time
 //   - pointers to any of these, which make the property optional: its getter
 //     also reports whether there is a value, and its handle has Clear
 //

@@ -25,6 +25,7 @@ const (
 	defaultCache    = 64 << 20
 	defaultMemTable = 32 << 20
 	bloomBits       = 10
+	indexBlockSize  = 256 << 10 // large enough that few tables need a second level
 )
 
 // Store is a [kv.Store] in a folder.
@@ -94,8 +95,10 @@ func (s *Store) options() *pebble.Options {
 	if o.MemTableSize == 0 {
 		o.MemTableSize = defaultMemTable
 	}
+	o.CacheSize += int64(o.MemTableSize) // which Pebble takes from the cache's size
 	for k := range o.Levels {
 		o.Levels[k].FilterPolicy = bloom.FilterPolicy(bloomBits)
+		o.Levels[k].IndexBlockSize = indexBlockSize
 	}
 	return o
 }
@@ -287,6 +290,9 @@ func (s snapshot) Get(ctx context.Context, key []byte) ([]byte, bool, error) {
 }
 
 func (s snapshot) Scan(ctx context.Context, lo, hi []byte, reverse bool) (kv.Iterator, error) {
+	if len(lo) == 0 {
+		lo = nil // Pebble knows no bound by that only
+	}
 	it, err := s.p.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lo, UpperBound: hi})
 	if err != nil {
 		return nil, s.s.failed("read", err)

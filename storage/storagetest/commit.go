@@ -162,7 +162,7 @@ func checkBatch(t *testing.T, e storage.Engine, txs []storage.Tx, want string) {
 		t.Error("a slice of no conflicts")
 	}
 	snap := mustSnapshot(t, e)
-	defer mustClose(t, snap)
+	defer closeLater(t, snap)
 	if v, ok, err := snap.Meta(t.Context(), []byte("batch")); err != nil || !ok || string(v) != "yes" {
 		t.Errorf("the batch's own meta: %q %v %v", v, ok, err)
 	}
@@ -237,7 +237,7 @@ func (s *suite) claims(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, cold %v", c.name, cold), func(t *testing.T) {
 				checkBatch(t, e, slices.Clone(c.txs), c.want)
 				snap := mustSnapshot(t, e)
-				defer mustClose(t, snap)
+				defer closeLater(t, snap)
 				for key, want := range c.holder {
 					got, ok, err := snap.Claimed(t.Context(), []byte(key))
 					if err != nil || ok != !want.IsZero() || got != want {
@@ -277,7 +277,7 @@ func (s *suite) malformed(t *testing.T) {
 		}
 	}
 	snap := mustSnapshot(t, e)
-	defer mustClose(t, snap)
+	defer closeLater(t, snap)
 	if names, err := snap.Collections(t.Context()); len(names) > 0 || err != nil {
 		t.Errorf("collections %v %v", names, err)
 	}
@@ -342,7 +342,7 @@ func (s *suite) randomCommits(t *testing.T) {
 		}
 	}
 	snap := mustSnapshot(t, e)
-	defer mustClose(t, snap)
+	defer closeLater(t, snap)
 	all, err := collect(snap.All(t.Context(), "album"))
 	if err != nil || len(all) != len(stored) {
 		t.Fatalf("%d entities, want %d: %v", len(all), len(stored), err)

@@ -179,7 +179,7 @@ func (s *suite) collections(t *testing.T) {
 	mustCommit(t, e, w.Tx(w.Edit(gone.After, entity.SetDeleted(true))))
 	want["deleted"] = 1
 	snap := mustSnapshot(t, e)
-	defer mustClose(t, snap)
+	defer closeLater(t, snap)
 	names, err := snap.Collections(t.Context())
 	if err != nil || len(names) != len(want) || !slices.IsSorted(names) {
 		t.Fatalf("%v %v", names, err)

@@ -34,7 +34,7 @@ func (s *suite) large(t *testing.T) {
 	mustCommit(t, e, w.Tx(ws...))
 	e = reopened(t, place, e)
 	snap := mustSnapshot(t, e)
-	defer mustClose(t, snap)
+	defer closeLater(t, snap)
 	path := &ankql.Path{Parts: []string{"text"}, Key: "text", Type: value.Type{Kind: value.KindString}}
 	for _, ew := range ws {
 		if got := mustState(t, snap, ew.After); !sameState(got, ew.After) {
@@ -56,7 +56,7 @@ func (s *suite) breaks(t *testing.T) {
 	e := s.open(t)
 	d := manyRows(t, e, "row", 300, "n", "n, m desc", "m desc")
 	snap := mustSnapshot(t, e)
-	defer mustClose(t, snap)
+	defer closeLater(t, snap)
 	for _, text := range []string{"", "ORDER BY n", "ORDER BY n DESC", "n > 2", "n IN (1, 2) ORDER BY m", "n = 1 OR m = 2", "m > 1 ORDER BY text"} {
 		q := d.query(t, text)
 		for st, err := range snap.Scan(t.Context(), q.sel) {
@@ -134,7 +134,7 @@ func (s *suite) cancel(t *testing.T) {
 	e := s.open(t)
 	d := manyRows(t, e, "row", 1000, "n", "n, m desc", "m desc")
 	snap := mustSnapshot(t, e)
-	defer mustClose(t, snap)
+	defer closeLater(t, snap)
 	for _, text := range []string{"", "ORDER BY n", "ORDER BY n DESC", "n >= 0", "n IN (0, 1, 2) ORDER BY m"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -201,7 +201,7 @@ func (s *suite) closing(t *testing.T) {
 	}
 	e = mustOpen(t, place)
 	snap := mustSnapshot(t, e)
-	defer mustClose(t, snap)
+	defer closeLater(t, snap)
 	l.txs = l.txs[:1]
 	l.Check(t, snap, 1)
 	if info := e.Info(); info.Name == "" || info.Location == "" || info.Durability == "" {
@@ -257,7 +257,7 @@ func (s *suite) readers(t *testing.T) {
 	close(acks)
 	wg.Wait()
 	snap := mustSnapshot(t, e)
-	defer mustClose(t, snap)
+	defer closeLater(t, snap)
 	writer.Check(t, snap, commits)
 }
 
@@ -398,7 +398,7 @@ func (s *suite) buildInterrupted(t *testing.T) {
 	}
 	d.shake(t)
 	snap := mustSnapshot(t, d.engine)
-	defer mustClose(t, snap)
+	defer closeLater(t, snap)
 	for range 200 {
 		d.check(t, snap, d.randomQuery(t), d.list())
 	}
@@ -422,7 +422,7 @@ func (s *suite) groups(t *testing.T) {
 func pages(t *testing.T, d *data, sizes []int, queries ...string) {
 	t.Helper()
 	snap := mustSnapshot(t, d.engine)
-	defer mustClose(t, snap)
+	defer closeLater(t, snap)
 	states := d.list()
 	for _, text := range queries {
 		var args []any

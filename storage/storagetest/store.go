@@ -32,7 +32,7 @@ type view struct {
 
 func runStore(t *testing.T, s kv.Store, r *rand.Rand) {
 	t.Helper()
-	defer mustClose(t, s)
+	defer closeLater(t, s)
 	model := map[string]string{}
 	var views []view
 	for round := range 400 {
@@ -129,7 +129,7 @@ func (v view) check(t *testing.T, r *rand.Rand) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer mustClose(t, it)
+	defer closeLater(t, it)
 	stop := -1 // or after so many
 	if r.IntN(4) == 0 {
 		stop = r.IntN(5)
@@ -149,7 +149,7 @@ func (v view) check(t *testing.T, r *rand.Rand) {
 }
 
 func preconditions(t *testing.T, s kv.Store) {
-	defer mustClose(t, s)
+	defer closeLater(t, s)
 	b := func(s string) []byte { return []byte(s) }
 	apply := func(want int, pres []kv.Precondition, writes ...kv.Write) {
 		t.Helper()

@@ -20,7 +20,8 @@ type Config struct {
 	New func(t *testing.T) Place
 	// Exclusive says that a store cannot be opened twice at a time.
 	Exclusive bool
-	// Pairs is the number of generated queries; 0 means 50,000.
+	// Pairs is the number of generated queries; 0 means 50,000, or a tenth of
+	// that with the race detector, which makes everything slow.
 	Pairs int
 }
 
@@ -29,7 +30,7 @@ type suite struct{ Config }
 // Run tests an engine against the contract of package storage.
 func Run(t *testing.T, c Config) {
 	if c.Pairs == 0 {
-		c.Pairs = 50_000
+		c.Pairs = pairs
 	}
 	s := &suite{c}
 	t.Run("commit", s.commits)
@@ -136,4 +137,12 @@ func collect[T any](seq iter.Seq2[T, error]) ([]T, error) {
 		out = append(out, v)
 	}
 	return out, nil
+}
+
+// closeLater is mustClose for deferred calls: it does not hide a panic.
+func closeLater(t *testing.T, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
 }

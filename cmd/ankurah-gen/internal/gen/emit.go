@@ -117,11 +117,11 @@ func (e *emitter) comment(text string) {
 }
 
 func (e *emitter) model(m *model) {
-	e.keys(m)
-	e.descriptors(m)
-	e.binding(m)
 	e.view(m)
 	e.mutable(m)
+	e.keys(m)
+	e.binding(m)
+	e.descriptors(m)
 	e.compileGuard(m)
 }
 
@@ -234,9 +234,15 @@ func (e *emitter) view(m *model) {
 	e.printf("\n")
 	e.comment(paragraphs(fmt.Sprintf("%s is one [%s] at one moment: immutable, one pointer wide, comparable.", view, m.name), m.doc))
 	e.printf("type %s struct{ %s.View }\n", view, e.root)
+	commented := true
 	for _, f := range m.fields {
-		e.printf("\n")
-		e.comment(f.getterDoc())
+		// Getters without a comment stand close together.
+		doc := f.getterDoc()
+		if commented || doc != "" {
+			e.printf("\n")
+		}
+		commented = doc != ""
+		e.comment(doc)
 		e.printf("func (v %s) %s() ", view, f.name)
 		if typ := e.text(m.file, f.shape.expr); f.optional {
 			e.printf("(%s, bool) { return %s.Lookup(v.View) }\n", typ, m.descriptor(f))
@@ -253,14 +259,13 @@ func (e *emitter) view(m *model) {
 	e.printf("}\n}\n")
 }
 
-// getterDoc returns the comment of the getter: that of the field, if it has
-// one, else what can be said of any field.
+// getterDoc returns the comment of the getter, made of those above and behind
+// the field.
 func (f *field) getterDoc() string {
-	doc := f.doc
-	if doc == "" {
-		doc = f.name + " returns the property " + f.key + pick(f.optional, ", and whether it has a value.", ".")
+	if f.doc == "" && f.comment != "" {
+		return f.name + ": " + f.comment
 	}
-	return paragraphs(doc, f.comment)
+	return paragraphs(f.doc, f.comment)
 }
 
 func (e *emitter) mutable(m *model) {

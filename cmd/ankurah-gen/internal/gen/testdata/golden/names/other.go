@@ -1,0 +1,8 @@
+package names
+
+import t "time"
+
+//ankurah:model
+type Night struct {
+	Date t.Time
+}

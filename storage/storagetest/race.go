@@ -1,0 +1,5 @@
+//go:build race
+
+package storagetest
+
+const pairs = 5_000
