@@ -3,8 +3,10 @@ module github.com/ankurah/ankurah-go
 go 1.26
 
 require (
+	github.com/alecthomas/kong v1.12.1
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/google/go-cmp v0.7.0
+	golang.org/x/term v0.20.0
 	google.golang.org/protobuf v1.36.12
 )
 
@@ -36,6 +38,6 @@ require (
 	github.com/prometheus/procfs v0.10.1 // indirect
 	github.com/rogpeppe/go-internal v1.9.0 // indirect
 	golang.org/x/exp v0.0.0-20230626212559-97b1e661b5df // indirect
-	golang.org/x/sys v0.18.0 // indirect
+	golang.org/x/sys v0.20.0 // indirect
 	golang.org/x/text v0.14.0 // indirect
 )

@@ -205,6 +205,9 @@ func damage(t *testing.T, memTable uint64, kind string) {
 		if strings.HasPrefix(name, "MANIFEST") {
 			kind = "MANIFEST"
 		}
+		if kind == "log" && memTable != 0 {
+			continue // one of several: what it lost is no end
+		}
 		for try := range 12 {
 			fs := copyFS(t, disk, names)
 			damaged := append([]byte(nil), data...)

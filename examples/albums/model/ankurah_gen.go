@@ -7,43 +7,11 @@ import (
 	"github.com/ankurah/ankurah-go/schema"
 )
 
-// Keys of the properties of [Artist], as queries name them.
-const (
-	ArtistFieldName = "name"
-)
-
-var (
-	artistName = ankurah.StringProperty[string](ankurah.Def{Name: "Name", Key: ArtistFieldName})
-)
-
-// Artists holds the entities of [Artist].
-var Artists = ankurah.Bind(ankurah.Binding[Artist, ArtistView, *ArtistMutable]{
-	Name:       "Artist",
-	Collection: "artist",
-	Properties: []ankurah.AnyProperty{
-		artistName,
-	},
-	Indexes: []schema.Index{
-		{Columns: []schema.Column{{Path: []string{"name"}}}},
-	},
-	View: func(v ankurah.View) ArtistView { return ArtistView{v} },
-	Edit: func(m ankurah.Mutable) *ArtistMutable {
-		return &ArtistMutable{
-			Mutable: m,
-			Name:    artistName.Field(m),
-		}
-	},
-	Fill: func(m ankurah.Mutable, x *Artist) {
-		artistName.Write(m, x.Name)
-	},
-})
-
 // ArtistView is one [Artist] at one moment: immutable, one pointer wide, comparable.
 //
 // Artist makes albums.
 type ArtistView struct{ ankurah.View }
 
-// Name returns the property name.
 func (v ArtistView) Name() string { return artistName.Of(v.View) }
 
 // Ref returns a reference to the entity.
@@ -71,85 +39,54 @@ func (m *ArtistMutable) Ref() ankurah.Ref[Artist] { return ankurah.RefTo[Artist]
 // View returns the entity as the transaction sees it.
 func (m *ArtistMutable) View() ArtistView { return ArtistView{m.Read()} }
 
+// Keys of the properties of [Artist], as queries name them.
+const (
+	ArtistFieldName = "name"
+)
+
+// Artists holds the entities of [Artist].
+var Artists = ankurah.Bind(ankurah.Binding[Artist, ArtistView, *ArtistMutable]{
+	Name:       "Artist",
+	Collection: "artist",
+	Properties: []ankurah.AnyProperty{
+		artistName,
+	},
+	Indexes: []schema.Index{
+		{Columns: []schema.Column{{Path: []string{"name"}}}},
+	},
+	View: func(v ankurah.View) ArtistView { return ArtistView{v} },
+	Edit: func(m ankurah.Mutable) *ArtistMutable {
+		return &ArtistMutable{
+			Mutable: m,
+			Name:    artistName.Field(m),
+		}
+	},
+	Fill: func(m ankurah.Mutable, x *Artist) {
+		artistName.Write(m, x.Name)
+	},
+})
+
+var (
+	artistName = ankurah.StringProperty[string](ankurah.Def{Name: "Name", Key: ArtistFieldName})
+)
+
 // When this does not compile, Artist has changed: run go generate.
 var _ = Artist(struct {
 	Name string
 }{})
-
-// Keys of the properties of [Album], as queries name them.
-const (
-	AlbumFieldName   = "name"
-	AlbumFieldArtist = "artist"
-	AlbumFieldYear   = "year"
-	AlbumFieldTags   = "tags"
-	AlbumFieldExtra  = "extra"
-	AlbumFieldLabel  = "label"
-)
-
-var (
-	albumName   = ankurah.StringProperty[string](ankurah.Def{Name: "Name", Key: AlbumFieldName})
-	albumArtist = ankurah.RefProperty[Artist]("artist", ankurah.Def{Name: "Artist", Key: AlbumFieldArtist})
-	albumYear   = ankurah.Int32Property[int32](ankurah.Def{Name: "Year", Key: AlbumFieldYear})
-	albumTags   = ankurah.ListProperty(ankurah.StringProperty[string](ankurah.Def{}), ankurah.Def{Name: "Tags", Key: AlbumFieldTags})
-	albumExtra  = ankurah.JSONProperty(ankurah.Def{Name: "Extra", Key: AlbumFieldExtra})
-	albumLabel  = ankurah.StringProperty[string](ankurah.Def{Name: "Label", Key: AlbumFieldLabel, Optional: true})
-)
-
-// Albums holds the entities of [Album].
-var Albums = ankurah.Bind(ankurah.Binding[Album, AlbumView, *AlbumMutable]{
-	Name:       "Album",
-	Collection: "album",
-	Properties: []ankurah.AnyProperty{
-		albumName, albumArtist, albumYear, albumTags, albumExtra, albumLabel,
-	},
-	Indexes: []schema.Index{
-		{Columns: []schema.Column{{Path: []string{"year"}}}},
-	},
-	View: func(v ankurah.View) AlbumView { return AlbumView{v} },
-	Edit: func(m ankurah.Mutable) *AlbumMutable {
-		return &AlbumMutable{
-			Mutable: m,
-			Name:    albumName.Field(m),
-			Artist:  albumArtist.Field(m),
-			Year:    albumYear.Field(m),
-			Tags:    albumTags.Field(m),
-			Extra:   albumExtra.Field(m),
-			Label:   albumLabel.OptionalField(m),
-		}
-	},
-	Fill: func(m ankurah.Mutable, x *Album) {
-		albumName.Write(m, x.Name)
-		albumArtist.Write(m, x.Artist)
-		albumYear.Write(m, x.Year)
-		albumTags.Write(m, x.Tags)
-		albumExtra.Write(m, x.Extra)
-		albumLabel.WriteOptional(m, x.Label)
-	},
-})
 
 // AlbumView is one [Album] at one moment: immutable, one pointer wide, comparable.
 //
 // Album is a record by an [Artist].
 type AlbumView struct{ ankurah.View }
 
-// Name returns the property name.
-func (v AlbumView) Name() string { return albumName.Of(v.View) }
-
-// Artist returns the property artist.
+func (v AlbumView) Name() string                { return albumName.Of(v.View) }
 func (v AlbumView) Artist() ankurah.Ref[Artist] { return albumArtist.Of(v.View) }
+func (v AlbumView) Year() int32                 { return albumYear.Of(v.View) }
+func (v AlbumView) Tags() []string              { return albumTags.Of(v.View) }
+func (v AlbumView) Extra() ankurah.JSON         { return albumExtra.Of(v.View) }
 
-// Year returns the property year.
-func (v AlbumView) Year() int32 { return albumYear.Of(v.View) }
-
-// Tags returns the property tags.
-func (v AlbumView) Tags() []string { return albumTags.Of(v.View) }
-
-// Extra returns the property extra.
-func (v AlbumView) Extra() ankurah.JSON { return albumExtra.Of(v.View) }
-
-// Label returns the property label, and whether it has a value.
-//
-// optional
+// Label: optional
 func (v AlbumView) Label() (string, bool) { return albumLabel.Lookup(v.View) }
 
 // Ref returns a reference to the entity.
@@ -187,6 +124,57 @@ func (m *AlbumMutable) Ref() ankurah.Ref[Album] { return ankurah.RefTo[Album](m)
 // View returns the entity as the transaction sees it.
 func (m *AlbumMutable) View() AlbumView { return AlbumView{m.Read()} }
 
+// Keys of the properties of [Album], as queries name them.
+const (
+	AlbumFieldName   = "name"
+	AlbumFieldArtist = "artist"
+	AlbumFieldYear   = "year"
+	AlbumFieldTags   = "tags"
+	AlbumFieldExtra  = "extra"
+	AlbumFieldLabel  = "label"
+)
+
+// Albums holds the entities of [Album].
+var Albums = ankurah.Bind(ankurah.Binding[Album, AlbumView, *AlbumMutable]{
+	Name:       "Album",
+	Collection: "album",
+	Properties: []ankurah.AnyProperty{
+		albumName, albumArtist, albumYear, albumTags, albumExtra, albumLabel,
+	},
+	Indexes: []schema.Index{
+		{Columns: []schema.Column{{Path: []string{"year"}}}},
+	},
+	View: func(v ankurah.View) AlbumView { return AlbumView{v} },
+	Edit: func(m ankurah.Mutable) *AlbumMutable {
+		return &AlbumMutable{
+			Mutable: m,
+			Name:    albumName.Field(m),
+			Artist:  albumArtist.Field(m),
+			Year:    albumYear.Field(m),
+			Tags:    albumTags.Field(m),
+			Extra:   albumExtra.Field(m),
+			Label:   albumLabel.OptionalField(m),
+		}
+	},
+	Fill: func(m ankurah.Mutable, x *Album) {
+		albumName.Write(m, x.Name)
+		albumArtist.Write(m, x.Artist)
+		albumYear.Write(m, x.Year)
+		albumTags.Write(m, x.Tags)
+		albumExtra.Write(m, x.Extra)
+		albumLabel.WriteOptional(m, x.Label)
+	},
+})
+
+var (
+	albumName   = ankurah.StringProperty[string](ankurah.Def{Name: "Name", Key: AlbumFieldName})
+	albumArtist = ankurah.RefProperty[Artist]("artist", ankurah.Def{Name: "Artist", Key: AlbumFieldArtist})
+	albumYear   = ankurah.Int32Property[int32](ankurah.Def{Name: "Year", Key: AlbumFieldYear})
+	albumTags   = ankurah.ListProperty(ankurah.StringProperty[string](ankurah.Def{}), ankurah.Def{Name: "Tags", Key: AlbumFieldTags})
+	albumExtra  = ankurah.JSONProperty(ankurah.Def{Name: "Extra", Key: AlbumFieldExtra})
+	albumLabel  = ankurah.StringProperty[string](ankurah.Def{Name: "Label", Key: AlbumFieldLabel, Optional: true})
+)
+
 // When this does not compile, Album has changed: run go generate.
 var _ = Album(struct {
 	Name   string
@@ -197,72 +185,16 @@ var _ = Album(struct {
 	Label  *string
 }{})
 
-// Keys of the properties of [BlogPost], as queries name them.
-const (
-	BlogPostFieldTitle     = "title"
-	BlogPostFieldContent   = "content"
-	BlogPostFieldAuthor    = "author"
-	BlogPostFieldPublished = "published"
-	BlogPostFieldTags      = "tags"
-)
-
-var (
-	blogPostTitle     = ankurah.StringProperty[string](ankurah.Def{Name: "Title", Key: BlogPostFieldTitle})
-	blogPostContent   = ankurah.StringProperty[string](ankurah.Def{Name: "Content", Key: BlogPostFieldContent})
-	blogPostAuthor    = ankurah.StringProperty[string](ankurah.Def{Name: "Author", Key: BlogPostFieldAuthor})
-	blogPostPublished = ankurah.BoolProperty[bool](ankurah.Def{Name: "Published", Key: BlogPostFieldPublished})
-	blogPostTags      = ankurah.ListProperty(ankurah.StringProperty[string](ankurah.Def{}), ankurah.Def{Name: "Tags", Key: BlogPostFieldTags})
-)
-
-// BlogPosts holds the entities of [BlogPost].
-var BlogPosts = ankurah.Bind(ankurah.Binding[BlogPost, BlogPostView, *BlogPostMutable]{
-	Name:       "BlogPost",
-	Collection: "blog_post",
-	Properties: []ankurah.AnyProperty{
-		blogPostTitle, blogPostContent, blogPostAuthor, blogPostPublished, blogPostTags,
-	},
-	Indexes: []schema.Index{
-		{Columns: []schema.Column{{Path: []string{"author"}}}},
-	},
-	View: func(v ankurah.View) BlogPostView { return BlogPostView{v} },
-	Edit: func(m ankurah.Mutable) *BlogPostMutable {
-		return &BlogPostMutable{
-			Mutable:   m,
-			Title:     blogPostTitle.Field(m),
-			Content:   blogPostContent.Field(m),
-			Author:    blogPostAuthor.Field(m),
-			Published: blogPostPublished.Field(m),
-			Tags:      blogPostTags.Field(m),
-		}
-	},
-	Fill: func(m ankurah.Mutable, x *BlogPost) {
-		blogPostTitle.Write(m, x.Title)
-		blogPostContent.Write(m, x.Content)
-		blogPostAuthor.Write(m, x.Author)
-		blogPostPublished.Write(m, x.Published)
-		blogPostTags.Write(m, x.Tags)
-	},
-})
-
 // BlogPostView is one [BlogPost] at one moment: immutable, one pointer wide, comparable.
 //
 // BlogPost is the book's second model.
 type BlogPostView struct{ ankurah.View }
 
-// Title returns the property title.
-func (v BlogPostView) Title() string { return blogPostTitle.Of(v.View) }
-
-// Content returns the property content.
+func (v BlogPostView) Title() string   { return blogPostTitle.Of(v.View) }
 func (v BlogPostView) Content() string { return blogPostContent.Of(v.View) }
-
-// Author returns the property author.
-func (v BlogPostView) Author() string { return blogPostAuthor.Of(v.View) }
-
-// Published returns the property published.
+func (v BlogPostView) Author() string  { return blogPostAuthor.Of(v.View) }
 func (v BlogPostView) Published() bool { return blogPostPublished.Of(v.View) }
-
-// Tags returns the property tags.
-func (v BlogPostView) Tags() []string { return blogPostTags.Of(v.View) }
+func (v BlogPostView) Tags() []string  { return blogPostTags.Of(v.View) }
 
 // Ref returns a reference to the entity.
 func (v BlogPostView) Ref() ankurah.Ref[BlogPost] { return ankurah.RefTo[BlogPost](v) }
@@ -296,6 +228,53 @@ func (m *BlogPostMutable) Ref() ankurah.Ref[BlogPost] { return ankurah.RefTo[Blo
 
 // View returns the entity as the transaction sees it.
 func (m *BlogPostMutable) View() BlogPostView { return BlogPostView{m.Read()} }
+
+// Keys of the properties of [BlogPost], as queries name them.
+const (
+	BlogPostFieldTitle     = "title"
+	BlogPostFieldContent   = "content"
+	BlogPostFieldAuthor    = "author"
+	BlogPostFieldPublished = "published"
+	BlogPostFieldTags      = "tags"
+)
+
+// BlogPosts holds the entities of [BlogPost].
+var BlogPosts = ankurah.Bind(ankurah.Binding[BlogPost, BlogPostView, *BlogPostMutable]{
+	Name:       "BlogPost",
+	Collection: "blog_post",
+	Properties: []ankurah.AnyProperty{
+		blogPostTitle, blogPostContent, blogPostAuthor, blogPostPublished, blogPostTags,
+	},
+	Indexes: []schema.Index{
+		{Columns: []schema.Column{{Path: []string{"author"}}}},
+	},
+	View: func(v ankurah.View) BlogPostView { return BlogPostView{v} },
+	Edit: func(m ankurah.Mutable) *BlogPostMutable {
+		return &BlogPostMutable{
+			Mutable:   m,
+			Title:     blogPostTitle.Field(m),
+			Content:   blogPostContent.Field(m),
+			Author:    blogPostAuthor.Field(m),
+			Published: blogPostPublished.Field(m),
+			Tags:      blogPostTags.Field(m),
+		}
+	},
+	Fill: func(m ankurah.Mutable, x *BlogPost) {
+		blogPostTitle.Write(m, x.Title)
+		blogPostContent.Write(m, x.Content)
+		blogPostAuthor.Write(m, x.Author)
+		blogPostPublished.Write(m, x.Published)
+		blogPostTags.Write(m, x.Tags)
+	},
+})
+
+var (
+	blogPostTitle     = ankurah.StringProperty[string](ankurah.Def{Name: "Title", Key: BlogPostFieldTitle})
+	blogPostContent   = ankurah.StringProperty[string](ankurah.Def{Name: "Content", Key: BlogPostFieldContent})
+	blogPostAuthor    = ankurah.StringProperty[string](ankurah.Def{Name: "Author", Key: BlogPostFieldAuthor})
+	blogPostPublished = ankurah.BoolProperty[bool](ankurah.Def{Name: "Published", Key: BlogPostFieldPublished})
+	blogPostTags      = ankurah.ListProperty(ankurah.StringProperty[string](ankurah.Def{}), ankurah.Def{Name: "Tags", Key: BlogPostFieldTags})
+)
 
 // When this does not compile, BlogPost has changed: run go generate.
 var _ = BlogPost(struct {

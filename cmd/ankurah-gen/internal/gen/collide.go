@@ -1,6 +1,9 @@
 package gen
 
-import "go/token"
+import (
+	"go/token"
+	"strconv"
+)
 
 // locals are the names that generated functions use for themselves.
 var locals = map[string]bool{"m": true, "o": true, "v": true, "x": true}
@@ -30,14 +33,14 @@ func (g *generator) checkNames() {
 		for _, name := range m.generated() {
 			hint := ""
 			if name == m.plural {
-				hint = "; //ankurah:model plural=… names the collection variable otherwise"
+				hint = ": //ankurah:model plural=… names the collection variable otherwise"
 			}
 			if pos, ok := g.pkg.names[name]; ok {
-				g.errorf(m.pos, "the code of %s declares %s, which stands at %s%s", m.name, name, g.at(pos), hint)
+				g.errorf(m.pos, "%s is generated for %s, and %s declares it already%s", name, m.name, g.at(pos), hint)
 			} else if pos, ok := g.importNamed(name); ok {
-				g.errorf(m.pos, "the code of %s declares %s, which is an import at %s%s", m.name, name, g.at(pos), hint)
+				g.errorf(m.pos, "%s is generated for %s, and %s imports a package under that name%s", name, m.name, g.at(pos), hint)
 			} else if first := owner[name]; first != nil {
-				g.errorf(m.pos, "the code of %s declares %s, as does that of %s%s", m.name, name, first.name, hint)
+				g.errorf(m.pos, "%s is generated for %s and for %s%s", name, m.name, first.name, hint)
 			}
 			owner[name] = m
 		}
@@ -48,13 +51,8 @@ func (g *generator) checkNames() {
 func (g *generator) importNamed(name string) (token.Pos, bool) {
 	for _, f := range g.pkg.files {
 		for _, imp := range f.ast.Imports {
-			if imp.Name != nil && imp.Name.Name == name {
+			if path, err := strconv.Unquote(imp.Path.Value); err == nil && imp.Name == nil && guessName(path) == name || imp.Name != nil && imp.Name.Name == name {
 				return imp.Pos(), true
-			}
-		}
-		for _, path := range f.plain {
-			if guessName(path) == name {
-				return f.ast.Name.Pos(), true
 			}
 		}
 	}

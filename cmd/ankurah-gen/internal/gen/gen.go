@@ -58,8 +58,9 @@ func (es Errors) Error() string {
 type generator struct {
 	src      Source
 	fset     *token.FileSet
-	pkg      *pkg            // generated for
-	imported map[string]*pkg // others by path; nil: not to be had
+	pkg      *pkg              // generated for
+	imported map[string]*pkg   // others by path, nil when they cannot be read
+	unread   map[string]string // why
 	models   []*model
 	errs     Errors
 }
@@ -67,7 +68,7 @@ type generator struct {
 // Generate returns the content of the generated file of a package. Its error
 // is an [Errors] with everything that is wrong in the package's models.
 func Generate(s Source) ([]byte, error) {
-	g := &generator{src: s, fset: token.NewFileSet(), imported: map[string]*pkg{}}
+	g := &generator{src: s, fset: token.NewFileSet(), imported: map[string]*pkg{}, unread: map[string]string{}}
 	if g.load(); len(g.errs) == 0 {
 		g.findModels()
 		g.checkModels()

@@ -139,7 +139,7 @@ const (
 
 // caseFiles returns the files of a case: a.go, and whatever follows a line
 // such as "-- b.go --". A file that has no package clause gets one, with the
-// usual imports, in its first line.
+// usual imports, in a line of its own before its first.
 func caseFiles(text string) map[string][]byte {
 	files := map[string][]byte{}
 	name := "a.go"
@@ -153,7 +153,7 @@ func caseFiles(text string) map[string][]byte {
 			continue
 		}
 		if len(files[name]) == 0 && !strings.HasPrefix(part, "package ") && !strings.HasPrefix(part, "//go:build ") && !strings.HasPrefix(part, "// Code ") {
-			files[name] = []byte("package p; import (\"time\"; \"github.com/ankurah/ankurah-go\"); ")
+			files[name] = []byte("package p; import (\"time\"; \"github.com/ankurah/ankurah-go\")\n")
 		}
 		files[name] = append(files[name], part...)
 	}
@@ -177,7 +177,12 @@ func TestErrors(t *testing.T) {
 			t.Fatalf("case %d has no line %q", k, sourceEnd)
 		}
 		got := "no errors\n"
-		_, err := Generate(Source{Files: caseFiles(src), Output: DefaultOutput, Import: Importer(".")})
+		_, err := Generate(Source{Files: caseFiles(src), Output: DefaultOutput, Import: func(path string) (map[string][]byte, error) {
+			if strings.HasPrefix(path, "example.com/") {
+				return nil, errors.New("no package " + path + "\nand more lines")
+			}
+			return Importer(".")(path)
+		}})
 		if err != nil {
 			if es := (Errors)(nil); !errors.As(err, &es) {
 				t.Errorf("case %d: %T: %v", k, err, err)

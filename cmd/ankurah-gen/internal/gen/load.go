@@ -105,10 +105,12 @@ func (g *generator) importPkg(path string) *pkg {
 	}
 	g.imported[path] = nil
 	if g.src.Import == nil || path == "C" || path == "unsafe" {
+		g.unread[path] = "package " + strconv.Quote(path) + " has no source to read"
 		return nil
 	}
 	files, err := g.src.Import(path)
 	if err != nil {
+		g.unread[path], _, _ = strings.Cut(err.Error(), "\n")
 		return nil
 	}
 	p := newPkg(path)
@@ -119,6 +121,7 @@ func (g *generator) importPkg(path string) *pkg {
 		}
 	}
 	if p.name == "" {
+		g.unread[path] = "package " + strconv.Quote(path) + " has no Go files"
 		return nil
 	}
 	g.imported[path] = p

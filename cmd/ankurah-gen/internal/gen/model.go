@@ -116,6 +116,10 @@ func (g *generator) findModel(f *file, spec *ast.TypeSpec, doc *ast.CommentGroup
 		used[x.pos] = true
 	}
 	m.collection, m.plural = Snake(m.name), Plural(m.name)
+	if m.name == "_" {
+		g.errorf(m.pos, "a model needs a name")
+		return
+	}
 	g.modelOptions(m, d)
 	switch {
 	case spec.Assign.IsValid():
@@ -124,8 +128,6 @@ func (g *generator) findModel(f *file, spec *ast.TypeSpec, doc *ast.CommentGroup
 		g.errorf(spec.TypeParams.Pos(), "%s is generic: a model has no type parameters", m.name)
 	case !isStruct:
 		g.errorf(m.pos, "%s is no struct: a model is a struct type", m.name)
-	case m.name == "_":
-		g.errorf(m.pos, "a model needs a name")
 	default:
 		m.body = spec.Type.(*ast.StructType)
 		g.models = append(g.models, m)
@@ -183,6 +185,7 @@ func (g *generator) checkModels() {
 		if dot := m.file.dot; dot.IsValid() {
 			g.errorf(dot, "a dot import hides where the types of models come from: import the package by its name")
 			m.file.dot = token.NoPos // once is enough
+			continue
 		}
 		keys := map[string]*field{}
 		for _, f := range m.body.Fields.List {

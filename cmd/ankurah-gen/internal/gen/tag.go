@@ -55,7 +55,7 @@ func parseTag(literal string) (t tag, problems []string) {
 	seen := map[string]bool{"key": t.key != ""}
 	for _, part := range rest {
 		name, value, has := strings.Cut(strings.TrimSpace(part), "=")
-		if seen[name] {
+		if seen[name] && name != "" {
 			fail("the tag gives " + name + " twice")
 			continue
 		}

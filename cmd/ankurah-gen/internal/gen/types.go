@@ -155,7 +155,7 @@ func (g *generator) classifySelector(f *file, e *ast.SelectorExpr, depth int) (*
 	}
 	p := g.importPkg(path)
 	if p == nil {
-		return nil, "the source of package " + strconv.Quote(path) + " is not to be had, so that nothing is known of " + x.Name + "." + name
+		return nil, "what " + x.Name + "." + name + " is cannot be seen: " + g.unread[path]
 	}
 	t := p.types[name]
 	if t == nil {
@@ -165,7 +165,7 @@ func (g *generator) classifySelector(f *file, e *ast.SelectorExpr, depth int) (*
 }
 
 func notImported(name string) string {
-	return "which import is " + name + "? Give that import a name"
+	return "no import is known to be called " + name + ": write the name before its path"
 }
 
 // classifyNamed classifies the use e of a declared type.
