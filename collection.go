@@ -172,7 +172,7 @@ func (c Collection[M, V, E]) Explain(ctx context.Context, r Reader, query string
 	if sel, _, err = rd.n.core.Narrow(sel, rd.p); err != nil {
 		return "", err
 	}
-	snap, err := rd.n.core.Current()
+	snap, err := rd.n.current()
 	if err != nil {
 		return "", err
 	}
@@ -235,7 +235,7 @@ func (rd reader) rows(ctx context.Context, sel *ankql.Selection) iter.Seq2[*enti
 			yield(nil, err)
 			return
 		}
-		snap, err := rd.n.core.Current()
+		snap, err := rd.n.current()
 		if err != nil {
 			yield(nil, err)
 			return
@@ -312,7 +312,7 @@ func (rd reader) count(ctx context.Context, sel *ankql.Selection) (int64, error)
 		return 0, err
 	}
 	if allow == nil && (rd.tx == nil || len(rd.tx.order) == 0) {
-		snap, err := rd.n.core.Current()
+		snap, err := rd.n.current()
 		if err != nil {
 			return 0, err
 		}

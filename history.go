@@ -50,7 +50,7 @@ func (c Collection[M, V, E]) History(ctx context.Context, s *Session, who Identi
 }
 
 func (n *Node) history(ctx context.Context, s *Session, collection string, id ID, yield func(Event, error) bool) error {
-	snap, err := n.core.Current()
+	snap, err := n.current()
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (n *Node) Changes(ctx context.Context, after Position) iter.Seq2[Commit, er
 // readFeed yields what the feed holds after a position and returns the last
 // one.
 func (n *Node) readFeed(ctx context.Context, after Position, yield func(Commit, error) bool) (Position, error) {
-	snap, err := n.core.Current()
+	snap, err := n.current()
 	if err != nil {
 		return after, err
 	}

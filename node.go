@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
@@ -51,7 +52,8 @@ type Node struct {
 	stop   context.CancelFunc
 	work   sync.WaitGroup // goroutines of the node
 
-	models sync.Map // *schema.Model -> error of its registration
+	models     sync.Map     // *schema.Model -> error of its registration
+	generation atomic.Value // of the engine's indexes, that the published snapshot knows
 
 	mu      sync.Mutex // the core's lock
 	core    *core.Core
@@ -212,6 +214,27 @@ func (n *Node) ensureIndexes(ctx context.Context, collection string) error {
 		}
 	}
 	return nil
+}
+
+// current returns the published snapshot, with every index that is complete.
+// The caller releases it.
+func (n *Node) current() (*core.Snap, error) {
+	ix, ok := n.engine.(storage.Indexer)
+	if !ok {
+		return n.core.Current()
+	}
+	if g := ix.Generation(); g != n.generation.Load() {
+		var renewed bool
+		var err error
+		n.do(func() { renewed, err = n.core.Renew(n.engine.Snapshot) })
+		if err != nil {
+			return nil, err
+		}
+		if renewed {
+			n.generation.Store(g)
+		}
+	}
+	return n.core.Current()
 }
 
 func (n *Node) newEntity(collection string) (b event.Birth, id ID, err error) {

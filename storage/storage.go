@@ -48,6 +48,10 @@ type Indexer interface {
 	EnsureIndex(ctx context.Context, collection string, x schema.Index) error
 	// Indexes returns the complete indexes of a collection.
 	Indexes(collection string) []schema.Index
+	// Generation returns a comparable token that changes when an index
+	// becomes complete. A snapshot uses the indexes that were complete when it
+	// was taken, so a reader that sees another token wants a new snapshot.
+	Generation() any
 }
 
 // Batch is a group of transactions to commit.

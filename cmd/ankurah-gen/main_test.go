@@ -184,12 +184,16 @@ type Order struct {
 // Waits uses what is generated.
 func Waits(v OrderView) time.Duration { return v.Wait() }
 `)
-	command := func(args ...string) {
-		t.Helper()
+	goCommand := func(args ...string) (string, error) {
 		c := exec.Command("go", args...)
 		c.Dir = dir
 		c.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-mod=mod", "GOWORK=off")
-		if out, err := c.CombinedOutput(); err != nil {
+		out, err := c.CombinedOutput()
+		return string(out), err
+	}
+	command := func(args ...string) {
+		t.Helper()
+		if out, err := goCommand(args...); err != nil {
 			t.Fatalf("go %v: %v\n%s", args, err, out)
 		}
 	}
@@ -205,5 +209,10 @@ func Waits(v OrderView) time.Duration { return v.Wait() }
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is missing", want)
 		}
+	}
+	// A field that the generated file does not know stops the build.
+	write(t, dir, "people/people.go", "package people\n\n//ankurah:model name=client\ntype Customer struct{ Name, City string }\n")
+	if out, err := goCommand("build", "./people"); err == nil || !strings.Contains(out, "cannot convert struct") {
+		t.Errorf("the struct and the generated file disagree, and the compiler says: %v\n%s", err, out)
 	}
 }

@@ -1,277 +1,166 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
+	"bufio"
+	"encoding/csv"
 	"errors"
 	"fmt"
-	"os"
-	"runtime/debug"
 	"strings"
 
-	"golang.org/x/term"
-
-	"github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/value"
 )
 
-type queryCmd struct {
-	Collection string   `arg:"" help:"Collection to query."`
-	Query      string   `arg:"" optional:"" help:"AnkQL; everything when left out."`
-	Arg        []string `help:"Value for a ? of the query, in order." short:"a" sep:"none"`
-	Count      bool     `help:"Print how many rows there are."`
+// selection is what the commands that take a query have in common.
+type selection struct {
+	Collection string   `arg:"" help:"Collection to look in."`
+	Query      string   `arg:"" optional:"" name:"ankql" help:"Which entities, such as: country = 'IS' ORDER BY name LIMIT 10. All of them when left out."`
+	Arg        []string `help:"Value of the next ? in the query." placeholder:"VALUE" sep:"none"`
 }
 
-func anyArgs(args []string) []any {
-	out := make([]any, len(args))
-	for k, a := range args {
-		out[k] = a
+type queryCommand struct {
+	selection
+	CSV   bool `help:"Print CSV." name:"csv"`
+	Count bool `help:"Print only how many there are."`
+	Limit int  `help:"Print that many at most; 0 for all." default:"0" placeholder:"N"`
+}
+
+func (c *queryCommand) Run(a *app) error {
+	if c.CSV && a.JSON {
+		return usage(errors.New("--csv and --json together"), "choose one")
 	}
-	return out
-}
-
-// Run prints the rows.
-func (c *queryCmd) Run(ctx context.Context, g *cli) error {
-	return g.open(ctx, func(s *ankurah.Session) error {
-		if err := known(s, c.Collection); err != nil {
+	if c.Limit < 0 {
+		return usage(fmt.Errorf("--limit %d", c.Limit), "give a positive number, or 0 for all")
+	}
+	text, err := limited(c.Query, c.Limit)
+	if err != nil {
+		return err
+	}
+	return a.with(false, func(s *store) error {
+		cities, err := s.known(c.Collection)
+		if err != nil {
 			return err
 		}
-		rows := ankurah.Dynamic(c.Collection)
+		args := arguments(c.Arg)
 		if c.Count {
-			n, err := rows.Count(ctx, s, c.Query, anyArgs(c.Arg)...)
-			if err == nil {
-				fmt.Println(n)
+			n, err := cities.Count(a.ctx, s, text, args...)
+			if err != nil {
+				return err
 			}
+			if c.Limit > 0 {
+				n = min(n, int64(c.Limit))
+			}
+			if a.JSON {
+				return a.printJSON(map[string]int64{"count": n})
+			}
+			_, err = fmt.Fprintln(a.out, n)
 			return err
 		}
-		if g.JSON {
-			for r, err := range rows.All(ctx, s, c.Query, anyArgs(c.Arg)...) {
-				if err != nil {
-					return err
-				}
-				if err := printJSON(object(r)); err != nil {
-					return err
-				}
+		out := *a
+		buffered := bufio.NewWriterSize(a.out, 64<<10)
+		out.out = buffered
+		add, end := c.printer(&out, withID(s.columns(c.Collection)))
+		n := 0
+		for r, err := range cities.All(a.ctx, s, text, args...) {
+			if err != nil {
+				return errors.Join(err, buffered.Flush())
 			}
-			return nil
+			if err := add(r); err != nil {
+				return err
+			}
+			if n++; n == c.Limit {
+				break
+			}
 		}
-		all, err := rows.Fetch(ctx, s, c.Query, anyArgs(c.Arg)...)
-		if err == nil {
-			fmt.Print(table(all))
+		if err := end(); err != nil {
+			return err
+		}
+		if err := buffered.Flush(); err != nil {
+			return err
+		}
+		if a.outTTY && !a.JSON && !c.CSV {
+			_, err = fmt.Fprintln(a.err, count(n, "row"))
 		}
 		return err
 	})
 }
 
-func object(r ankurah.Record) map[string]any {
-	out := map[string]any{"id": r.ID().String()}
-	for k, v := range r.Fields() {
-		out[k] = v
-	}
-	return out
-}
-
-func printJSON(x any) error { return json.NewEncoder(os.Stdout).Encode(x) }
-
-type watchCmd struct {
-	Collection string   `arg:"" help:"Collection to watch."`
-	Query      string   `arg:"" optional:"" help:"AnkQL; everything when left out."`
-	Arg        []string `help:"Value for a ? of the query, in order." short:"a" sep:"none"`
-	Feed       bool     `help:"Commit edits read from standard input, one JSON object a line: {\"id\": …, \"set\": {…}, \"delete\": true}; without id an entity is created. Ends with the input."`
-}
-
-// Run shows the rows and redraws them at each commit.
-func (c *watchCmd) Run(ctx context.Context, g *cli) error {
-	return g.open(ctx, func(s *ankurah.Session) error {
-		if !c.Feed {
-			if err := known(s, c.Collection); err != nil {
-				return err
+// printer returns what prints one row and what prints the rest.
+func (c *queryCommand) printer(a *app, columns []string) (add func(record) error, end func() error) {
+	switch {
+	case a.JSON:
+		return func(r record) error { return a.printJSON(object{r}) }, func() error { return nil }
+	case c.CSV:
+		w := csv.NewWriter(a.out)
+		headed := false
+		head := func() error {
+			if headed {
+				return nil
 			}
+			headed = true
+			return w.Write(columns)
 		}
-		q, err := ankurah.Dynamic(c.Collection).Query(ctx, s, c.Query, anyArgs(c.Arg)...)
+		cells := make([]string, len(columns))
+		return func(r record) error {
+				for k, key := range columns {
+					cells[k] = text(field(r, key))
+				}
+				return errors.Join(head(), w.Write(cells))
+			}, func() error {
+				err := head()
+				w.Flush()
+				return errors.Join(err, w.Error())
+			}
+	}
+	width := 0
+	if a.outTTY {
+		width = 40
+	}
+	t := newTable(a.out, columns, width)
+	return t.add, t.flush
+}
+
+// limited returns the query with a LIMIT, if it has none that is to be kept:
+// a planner that knows the limit sorts less.
+func limited(text string, limit int) (string, error) {
+	if limit == 0 {
+		return text, nil
+	}
+	q, err := ankql.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	if q.Limit != nil {
+		return text, nil
+	}
+	q.Limit = &ankql.Literal{Value: value.Int64(int64(limit))}
+	return q.String(), nil
+}
+
+// count returns "1 row" or "2 rows".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprint(n, " ", thing, "s")
+}
+
+type explainCommand struct{ selection }
+
+func (c *explainCommand) Run(a *app) error {
+	return a.with(false, func(s *store) error {
+		in, err := s.known(c.Collection)
 		if err != nil {
 			return err
 		}
-		draw := !g.JSON && term.IsTerminal(int(os.Stdout.Fd()))
-		q.OnChange(func(cs ankurah.ChangeSet[ankurah.Record]) {
-			if draw {
-				fmt.Print("\x1b[H\x1b[2J" + table(q.Rows()))
-				return
-			}
-			for _, ch := range cs.Changes {
-				r := ch.After
-				if ch.Kind == ankurah.Removed {
-					r = ch.Before
-				}
-				if !g.JSON {
-					fmt.Println(ch.Kind, line(r))
-				} else if err := printJSON(map[string]any{"change": ch.Kind.String(), "row": object(r)}); err != nil {
-					fmt.Fprintln(os.Stderr, err)
-				}
-			}
-		})
-		if c.Feed {
-			err = feed(ctx, s, c.Collection, os.Stdin)
-		} else {
-			<-ctx.Done()
-		}
-		// A last callback comes after all that waits.
-		last := make(chan struct{})
-		q.OnChange(func(ankurah.ChangeSet[ankurah.Record]) { close(last) })
-		<-last
-		q.Close()
-		<-q.Done()
-		return err
-	})
-}
-
-// feed commits the edits that it reads, each line in its own transaction.
-func feed(ctx context.Context, s *ankurah.Session, collection string, in *os.File) error {
-	d := json.NewDecoder(in)
-	d.UseNumber()
-	for n := 1; d.More() && ctx.Err() == nil; n++ {
-		var edit struct {
-			ID     string
-			Set    ankurah.Fields
-			Delete bool
-		}
-		err := d.Decode(&edit)
-		if err == nil {
-			err = s.Update(ctx, func(tx *ankurah.Tx) error { return apply(tx, collection, edit.ID, edit.Set, edit.Delete) })
-		}
-		if err != nil {
-			return fmt.Errorf("edit %d: %w", n, err)
-		}
-	}
-	return nil
-}
-
-func apply(tx *ankurah.Tx, collection, id string, set ankurah.Fields, del bool) error {
-	rows := ankurah.Dynamic(collection)
-	for k, x := range set {
-		if n, ok := x.(json.Number); ok {
-			var err error
-			if set[k], err = n.Int64(); err != nil {
-				if set[k], err = n.Float64(); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	if id == "" {
-		_, err := rows.Create(tx, &set)
-		return err
-	}
-	who, err := ankurah.ParseID(id)
-	if err != nil {
-		return err
-	}
-	e, err := rows.Edit(tx, who)
-	if err != nil {
-		return err
-	}
-	for k, x := range set {
-		if err := e.Set(k, x); err != nil {
-			return err
-		}
-	}
-	if del {
-		return e.Delete()
-	}
-	return nil
-}
-
-type historyCmd struct {
-	ID         string `arg:"" help:"Entity."`
-	Collection string `help:"Its collection; looked for when left out." short:"c"`
-}
-
-// Run prints the audit trail.
-func (c *historyCmd) Run(ctx context.Context, g *cli) error {
-	id, err := ankurah.ParseID(c.ID)
-	if err != nil {
-		return err
-	}
-	return g.open(ctx, func(s *ankurah.Session) error {
-		names := s.Node().Collections()
-		if c.Collection != "" {
-			names = []string{c.Collection}
-		}
-		for _, name := range names {
-			err := printHistory(ctx, s, name, id, g.JSON)
-			if !errors.Is(err, ankurah.ErrNotFound) || len(names) == 1 {
-				return err
-			}
-		}
-		return &ankurah.NotFoundError{Collection: "entity", ID: id}
-	})
-}
-
-func printHistory(ctx context.Context, s *ankurah.Session, collection string, id ankurah.ID, asJSON bool) error {
-	for e, err := range ankurah.Dynamic(collection).History(ctx, s, id) {
+		plan, err := in.Explain(a.ctx, s, c.Query, arguments(c.Arg)...)
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			changes := map[string]any{}
-			for _, ch := range e.Changes {
-				changes[ch.Key] = []any{ch.Before, ch.After}
-			}
-			if err := printJSON(map[string]any{"id": e.ID.String(), "time": e.Time, "kind": e.Kind, "actor": e.Actor, "author": e.Author, "tx": e.Tx.String(), "changes": changes}); err != nil {
-				return err
-			}
-			continue
+		if a.JSON {
+			return a.printJSON(map[string][]string{"plan": strings.Split(strings.TrimSuffix(plan, "\n"), "\n")})
 		}
-		actor := e.Actor
-		if actor == "" {
-			actor = "anonymous"
-		}
-		fmt.Printf("%s  %s  %-8s  %s\n", e.Time.Format("2006-01-02 15:04:05.000"), e.ID, e.Kind, actor)
-		for _, ch := range e.Changes {
-			if e.Kind == ankurah.EventCreated {
-				fmt.Printf("    %s = %v\n", ch.Key, ch.After)
-			} else {
-				fmt.Printf("    %s: %v -> %v\n", ch.Key, ch.Before, ch.After)
-			}
-		}
-	}
-	return nil
-}
-
-type explainCmd struct {
-	Collection string   `arg:"" help:"Collection to query."`
-	Query      string   `arg:"" optional:"" help:"AnkQL."`
-	Arg        []string `help:"Value for a ? of the query, in order." short:"a" sep:"none"`
-}
-
-// Run prints the plan.
-func (c *explainCmd) Run(ctx context.Context, g *cli) error {
-	return g.open(ctx, func(s *ankurah.Session) error {
-		if err := known(s, c.Collection); err != nil {
-			return err
-		}
-		plan, err := ankurah.Dynamic(c.Collection).Explain(ctx, s, c.Query, anyArgs(c.Arg)...)
-		if err == nil {
-			fmt.Println(strings.TrimRight(plan, "\n"))
-		}
+		_, err = fmt.Fprint(a.out, plan)
 		return err
 	})
-}
-
-type versionCmd struct{}
-
-// Run prints the version that the program was built from.
-func (versionCmd) Run() error {
-	version, revision := "development", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" {
-			version = info.Main.Version
-		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				revision = " " + s.Value
-			}
-		}
-	}
-	fmt.Println("ankurah " + version + revision)
-	return nil
 }

@@ -149,6 +149,22 @@ type closedError struct{ why error }
 func (e closedError) Error() string { return "ankurah: " + e.why.Error() + ": open it again" }
 func (e closedError) Unwrap() error { return e.why }
 
+// Renew replaces the published snapshot by one that take returns, which must
+// hold the same commits; it is for news beside them, such as a new index. It
+// does nothing and returns false while a write is on its way: the publication
+// that follows brings a new snapshot anyway.
+func (c *Core) Renew(take func() (storage.Snapshot, error)) (bool, error) {
+	if len(c.writing) > 0 || len(c.pubs) > 0 || c.published.Load() == nil {
+		return false, nil
+	}
+	snap, err := take()
+	if err != nil {
+		return false, err
+	}
+	c.published.Swap(NewSnap(snap, c.seq)).Release()
+	return true, nil
+}
+
 // Cache returns the cache of published states, which may be used at any time.
 func (c *Core) Cache() *Cache { return c.cache }
 

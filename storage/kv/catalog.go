@@ -307,3 +307,7 @@ func (e *Engine) Indexes(collection string) []schema.Index {
 	}
 	return out
 }
+
+// Generation returns a token of the set of complete indexes; see
+// [storage.Indexer].
+func (e *Engine) Generation() any { return e.published.Load() }

@@ -183,7 +183,10 @@ func damage(t *testing.T, memTable uint64, kind string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const steps = 200
+	steps := 200
+	if storagetest.Slow {
+		steps = 120
+	}
 	for range steps {
 		if err := l.Step(t.Context(), e); err != nil {
 			t.Fatal(err)
@@ -197,6 +200,10 @@ func damage(t *testing.T, memTable uint64, kind string) {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
+	tries := 12
+	if storagetest.Slow {
+		tries = 4
+	}
 	found := map[string]int{}
 	for _, name := range names {
 		path := "data/store/" + name
@@ -208,7 +215,7 @@ func damage(t *testing.T, memTable uint64, kind string) {
 		if kind == "log" && memTable != 0 {
 			continue // one of several: what it lost is no end
 		}
-		for try := range 12 {
+		for try := range tries {
 			fs := copyFS(t, disk, names)
 			damaged := append([]byte(nil), data...)
 			switch {

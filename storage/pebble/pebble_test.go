@@ -46,6 +46,9 @@ func TestEngine(t *testing.T) {
 // TestEngineOnTables runs the suite with memtables so small that most of what
 // is read comes from tables, on the file system that the crash tests use.
 func TestEngineOnTables(t *testing.T) {
+	if storagetest.Slow {
+		t.Skip("the other run has the same goroutines")
+	}
 	storagetest.Run(t, storagetest.Config{
 		New: func(t *testing.T) storagetest.Place {
 			p := place{t, "store", pebble.Options{FS: crashFS{vfs.NewCrashableMem()}}}

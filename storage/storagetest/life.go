@@ -330,7 +330,7 @@ func (s *suite) buildDuringCommits(t *testing.T) {
 	for seed := range uint64(5) {
 		d := newData(t, e, 1<<20+seed)
 		for range 10 {
-			d.fill(t, 40)
+			d.fill(t, fewer(40))
 		}
 		random := NewWriter(t, seed)
 		var wg sync.WaitGroup
@@ -361,7 +361,7 @@ func (s *suite) buildDuringCommits(t *testing.T) {
 			mustClose(t, snap)
 		}
 		snap := mustSnapshot(t, e)
-		for range 50 {
+		for range fewer(50) {
 			d.check(t, snap, d.randomQuery(t), d.list())
 		}
 		mustClose(t, snap)
@@ -377,7 +377,7 @@ func (s *suite) buildInterrupted(t *testing.T) {
 	}
 	d := newData(t, e, 1<<21)
 	for range 6 {
-		d.fill(t, 100)
+		d.fill(t, fewer(100))
 	}
 	var wanted []schema.Index
 	for range 5 {
@@ -399,7 +399,7 @@ func (s *suite) buildInterrupted(t *testing.T) {
 	d.shake(t)
 	snap := mustSnapshot(t, d.engine)
 	defer closeLater(t, snap)
-	for range 200 {
+	for range fewer(200) {
 		d.check(t, snap, d.randomQuery(t), d.list())
 	}
 }
@@ -407,7 +407,7 @@ func (s *suite) buildInterrupted(t *testing.T) {
 // groups tests orders in which very many entities are equal, page by page.
 func (s *suite) groups(t *testing.T) {
 	e := s.open(t)
-	pages(t, manyRows(t, e, "row", 500, "n", "n, m desc", "m desc"), []int{1, 50, 130},
+	pages(t, manyRows(t, e, "row", 220+fewer(300), "n", "n, m desc", "m desc"), []int{1, 50, 130},
 		"ORDER BY n", "ORDER BY n DESC", "ORDER BY n DESC, id DESC", "ORDER BY n, id DESC", "ORDER BY m", "ORDER BY m DESC",
 		"ORDER BY n, m", "ORDER BY n DESC, m", "ORDER BY n, m DESC", "ORDER BY n DESC, m DESC", "n = 1 ORDER BY m", "n = 1 ORDER BY m DESC",
 		"n IN (0, 2) ORDER BY m", "n IN (0, 2) ORDER BY m DESC", "n > 0 ORDER BY n DESC", "n = 1", "n > 0", "n > 0 ORDER BY id", "n > 0 ORDER BY id DESC", "ORDER BY id DESC", "id > ? ORDER BY n DESC")
@@ -434,7 +434,7 @@ func pages(t *testing.T, d *data, sizes []int, queries ...string) {
 		for _, size := range sizes {
 			page := *all.sel
 			page.Limit = size
-			for range 8 {
+			for range 2 + fewer(10) {
 				d.check(t, snap, query{&page, text, args}, states)
 				rows := Expect(&page, states)
 				if len(rows) == 0 {
@@ -469,7 +469,7 @@ func (s *suite) longTexts(t *testing.T) {
 		d.ensure(t, xs...)
 		d.shake(t)
 		snap := mustSnapshot(t, e)
-		for range 300 {
+		for range fewer(300) {
 			d.check(t, snap, d.randomQuery(t), d.list())
 		}
 		mustClose(t, snap)

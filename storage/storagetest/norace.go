@@ -2,4 +2,6 @@
 
 package storagetest
 
-const pairs = 50_000
+// Slow says that everything takes many times as long, under the race detector:
+// the suite does less of the same.
+const Slow = false

@@ -20,8 +20,8 @@ type Config struct {
 	New func(t *testing.T) Place
 	// Exclusive says that a store cannot be opened twice at a time.
 	Exclusive bool
-	// Pairs is the number of generated queries; 0 means 50,000, or a tenth of
-	// that with the race detector, which makes everything slow.
+	// Pairs is the number of generated queries; 0 means 50,000, a tenth of that
+	// if [Slow].
 	Pairs int
 }
 
@@ -30,7 +30,7 @@ type suite struct{ Config }
 // Run tests an engine against the contract of package storage.
 func Run(t *testing.T, c Config) {
 	if c.Pairs == 0 {
-		c.Pairs = pairs
+		c.Pairs = fewer(50_000)
 	}
 	s := &suite{c}
 	t.Run("commit", s.commits)
@@ -145,4 +145,12 @@ func closeLater(t *testing.T, c io.Closer) {
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// fewer returns n, or a tenth of it if the suite is slow.
+func fewer(n int) int {
+	if Slow {
+		return n / 10
+	}
+	return n
 }

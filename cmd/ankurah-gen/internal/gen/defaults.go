@@ -15,8 +15,8 @@ var bits = map[string]int{
 	"float32": 32, "float64": 64,
 }
 
-// literal returns the Go expression of a default. The problem says what is
-// wrong with it.
+// literal returns the Go expression of a default, which is checked as a value
+// of the property would be (S46), or what is wrong with it.
 func (s *shape) literal(text string) (expr, problem string) {
 	noun := ""
 	switch s.kind {
