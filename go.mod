@@ -41,3 +41,5 @@ require (
 	golang.org/x/sys v0.20.0 // indirect
 	golang.org/x/text v0.14.0 // indirect
 )
+
+tool github.com/ankurah/ankurah-go/cmd/ankurah-gen
