@@ -286,16 +286,6 @@ func (a *access) decides(e ankql.Expr) bool {
 	return false
 }
 
-// bounds reports whether e narrows the ranges of a.
-func (a *access) bounds(e ankql.Expr) bool {
-	for k := range a.sets {
-		if !bounds(e, a.path(k), true).all {
-			return true
-		}
-	}
-	return false
-}
-
 // path returns the path of column k.
 func (a *access) path(k int) *ankql.Path {
 	if a.index == nil {
