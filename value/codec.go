@@ -4,87 +4,22 @@ import (
 	"errors"
 	"math"
 	"strconv"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/ankurah/ankurah-go/internal/pb"
 )
 
-// MaxSize is the greatest size of a value in bytes of its encoding.
-const MaxSize = 256 << 10
+// ErrUnknownKind is wrapped by the error of [Decode] about a kind of value, or
+// a field of one, that a newer version may have written.
+var ErrUnknownKind = errors.New("unknown kind of value")
 
-// Instants that a time value can hold: years 1 to 9999.
-const (
-	minMicros = -62135596800 * 1_000_000
-	maxMicros = 253402300800*1_000_000 - 1
-)
-
-var (
-	// ErrUnknownKind is wrapped by the error of [Decode] about a kind of value
-	// that a newer version may have written.
-	ErrUnknownKind = errors.New("unknown kind of value")
-	// ErrInvalid is wrapped by the errors of [Validate] and by those of
-	// [Decode] about a value that cannot be.
-	ErrInvalid = errors.New("invalid value")
-)
-
-type invalid string
-
-func (e invalid) Error() string { return string(e) }
-func (e invalid) Unwrap() error { return ErrInvalid }
-
-// Validate reports what is wrong with v: text that is not UTF-8 or holds
-// U+0000, a time outside the years 1 to 9999, a list of mixed kinds or of
-// something else than scalars, a value above [MaxSize].
-func Validate(v Value) error {
-	switch v.kind {
-	case KindString:
-		if !utf8.ValidString(v.s) {
-			return invalid("text is not UTF-8")
-		}
-		for k := range len(v.s) {
-			if v.s[k] == 0 {
-				return invalid("text holds U+0000 at byte " + strconv.Itoa(k))
-			}
-		}
-	case KindTime:
-		if us := int64(v.n); us < minMicros || us > maxMicros {
-			return invalid("time is outside the years 1 to 9999")
-		}
-	case KindList:
-		if v.elem != KindNull && !v.elem.Scalar() || v.elem == KindNull && len(v.list) > 0 {
-			return invalid("a list holds scalars, not " + v.elem.String())
-		}
-		for k, e := range v.list {
-			if e.kind != v.elem {
-				return invalid("element " + strconv.Itoa(k+1) + " is " + e.kind.String() + " in a list of " + v.elem.String())
-			}
-			if err := Validate(e); err != nil {
-				return invalid("element " + strconv.Itoa(k+1) + ": " + err.Error())
-			}
-		}
-	}
-	if n := encodedSize(v); n > MaxSize {
-		return invalid(strconv.Itoa(n) + " bytes, the limit is " + strconv.Itoa(MaxSize))
-	}
-	return nil
-}
-
-// encodedSize returns about how many bytes Append writes, never too few.
-func encodedSize(v Value) int {
-	n := 16 + len(v.s)
-	for _, e := range v.list {
-		n += 2 + encodedSize(e)
-	}
-	if v.kind != KindList {
-		return n - 16
-	}
-	return n
-}
+// maxEncoded is how long an encoding can be whose content is as long as
+// allowed: a tag of one byte and a length of three come before it.
+const maxEncoded = MaxSize + 4
 
 // Append appends the encoding of v: a message with one field, whose number is
-// the kind; no field is null.
+// the kind; no field is null. It does not check v; see [Validate].
 func Append(b []byte, v Value) []byte {
 	num := protowire.Number(v.kind)
 	switch v.kind {
@@ -101,30 +36,92 @@ func Append(b []byte, v Value) []byte {
 		b = protowire.AppendTag(b, num, protowire.Fixed64Type)
 		b = protowire.AppendFixed64(b, v.n)
 	case KindList:
-		inner := pb.AppendUint64(nil, 1, uint64(v.elem))
+		b = protowire.AppendTag(b, num, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(contentSize(v)))
+		b = pb.AppendUint64(b, 1, uint64(v.elem))
 		for _, e := range v.list {
-			inner = pb.AppendBytes(inner, 2, Append(nil, e))
+			b = protowire.AppendTag(b, 2, protowire.BytesType)
+			b = protowire.AppendVarint(b, uint64(encodedSize(e)))
+			b = Append(b, e)
 		}
-		b = pb.AppendBytes(b, num, inner)
 	}
 	return b
 }
 
-// Decode reads what [Append] wrote. It accepts nothing else: Append of the
-// result gives b again. The value does not alias b.
-func Decode(b []byte) (Value, error) { return decode(b, false) }
-
-func decode(b []byte, element bool) (Value, error) {
-	r := pb.NewReader("value", b)
-	var v Value
-	if !r.Next() {
-		return v, r.Err()
-	}
-	v.kind = KindNull
-	if r.Num < kindEnd {
-		v.kind = Kind(r.Num)
-	}
+// encodedSize returns how many bytes Append writes.
+func encodedSize(v Value) int {
 	switch v.kind {
+	case KindNull:
+		return 0
+	case KindBool:
+		return 2
+	case KindInt32, KindInt64, KindTime:
+		return 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(v.n)))
+	case KindFloat64:
+		return 9
+	}
+	return 1 + protowire.SizeBytes(contentSize(v))
+}
+
+// contentSize returns the length of the content of a length-delimited value.
+func contentSize(v Value) int {
+	n := len(v.s)
+	if v.elem != KindNull {
+		n += 2
+	}
+	for _, e := range v.list {
+		n += 1 + protowire.SizeBytes(encodedSize(e))
+	}
+	return n
+}
+
+// Decode reads what [Append] wrote of a value that [Validate] finds nothing
+// wrong with. It accepts nothing else: Append of the result gives b again. The
+// value does not alias b. Errors wrap [ErrUnknownKind] where a newer version
+// may have written b, and [ErrInvalid] or [ErrJSON] where the bytes are well
+// formed but what they hold is not.
+func Decode(b []byte) (Value, error) {
+	v, err := decode(b, KindNull)
+	if err == nil {
+		err = Validate(v)
+	}
+	if err != nil {
+		return Null, err
+	}
+	return v, nil
+}
+
+// decode reads a value, or with elem not null an element of a list. What is
+// allocated is in proportion to b.
+func decode(b []byte, elem Kind) (v Value, err error) {
+	r := pb.NewReader("value", b)
+	if r.Next() {
+		switch {
+		case r.Num >= kindEnd:
+			r.FailWith(ErrUnknownKind)
+		case len(b) > maxEncoded:
+			r.FailWith(invalid(strconv.Itoa(len(b)) + " bytes, the limit is " + strconv.Itoa(maxEncoded)))
+		case elem != KindNull && elem != Kind(r.Num):
+			r.FailWith(invalid(Kind(r.Num).String() + " in a list of " + elem.String()))
+		default:
+			v = decodeField(r, Kind(r.Num))
+		}
+	} else if elem != KindNull {
+		r.FailWith(invalid("null in a list of " + elem.String()))
+	}
+	if r.Next() {
+		if r.Num >= kindEnd {
+			r.FailWith(ErrUnknownKind)
+		}
+		r.FailWith(invalid("two values in one"))
+	}
+	return v, r.Err()
+}
+
+// decodeField reads the current field as a value of kind k.
+func decodeField(r *pb.Reader, k Kind) Value {
+	v := Value{kind: k}
+	switch k {
 	case KindString, KindBytes:
 		v.s = string(r.Bytes())
 	case KindBool:
@@ -133,7 +130,7 @@ func decode(b []byte, element bool) (Value, error) {
 		}
 	case KindInt32, KindInt64, KindTime:
 		n := protowire.DecodeZigZag(r.Uint64())
-		if v.kind == KindInt32 && (n < math.MinInt32 || n > math.MaxInt32) {
+		if k == KindInt32 && (n < math.MinInt32 || n > math.MaxInt32) {
 			r.FailWith(invalid("int32 out of range"))
 		}
 		v.n = uint64(n)
@@ -147,33 +144,22 @@ func decode(b []byte, element bool) (Value, error) {
 		r.Fixed(i[:])
 		v.s = string(i[:])
 	case KindJSON:
-		v = decodeJSON(r)
+		return decodeJSON(r)
 	case KindList:
-		if element {
-			r.FailWith(invalid("a list in a list"))
-			break
-		}
-		v = decodeList(r)
-	default:
-		r.FailWith(ErrUnknownKind)
+		return decodeList(r)
 	}
-	if r.Next() {
-		r.FailWith(ErrUnknownKind)
-	}
-	if err := r.Err(); err != nil {
-		return Null, err
-	}
-	return v, Validate(v)
+	return v
 }
 
 func decodeJSON(r *pb.Reader) Value {
-	text := r.Bytes()
-	v, err := ParseJSON(string(text))
-	switch {
-	case r.Err() != nil:
-	case err != nil:
+	text := string(r.Bytes())
+	if r.Err() != nil {
+		return Null
+	}
+	v, err := ParseJSON(text)
+	if err != nil {
 		r.FailWith(err)
-	case v.s != string(text):
+	} else if v.s != text {
 		r.FailWith(invalid("JSON not in its canonical form"))
 	}
 	return v
@@ -186,20 +172,28 @@ func decodeList(outer *pb.Reader) Value {
 		switch r.Num {
 		case 1:
 			n := r.Uint64()
-			if n == 0 || n >= kindEnd || !Kind(n).Scalar() {
-				r.FailWith(invalid("a list of something else than scalars"))
-				break
-			}
 			v.elem = Kind(n)
+			if n >= kindEnd {
+				r.FailWith(ErrUnknownKind)
+			} else if !v.elem.Scalar() {
+				r.FailWith(invalid("a list holds scalars, not " + v.elem.String()))
+			}
 		case 2:
 			r.Repeated()
-			e, err := decode(r.Bytes(), true)
+			if v.elem == KindNull {
+				r.FailWith(invalid("a list with elements and no kind of elements"))
+				break
+			}
+			e, err := decode(r.Bytes(), v.elem)
 			if err != nil {
 				r.FailWith(err)
+				break
 			}
 			v.list = append(v.list, e)
 		default:
-			r.Unknown()
+			// Also an annotation: a value that dropped it would be written
+			// with other bytes than were read.
+			r.FailWith(ErrUnknownKind)
 		}
 	}
 	if err := r.Err(); err != nil {

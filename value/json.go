@@ -30,11 +30,12 @@ func (e *jsonError) Unwrap() error { return ErrJSON }
 // compact, object keys sorted and unique, strings minimally escaped, integers
 // that fit int64 as integers and other numbers as the shortest float64. Text
 // with U+0000, invalid UTF-8 or lone surrogates, duplicate keys, numbers beyond
-// float64 and nesting beyond [MaxNesting] are refused with their position.
+// float64, nesting beyond [MaxNesting], and documents that are longer than
+// [MaxSize] in either form, are refused with the byte offset in text.
 // A document that is just null is the null value.
 func ParseJSON(text string) (Value, error) {
 	if len(text) > MaxSize {
-		return Null, &jsonError{MaxSize, strconv.Itoa(len(text)) + " bytes where " + strconv.Itoa(MaxSize) + " are allowed"}
+		return Null, tooLong(text)
 	}
 	p := jsonParser{text: text}
 	out, err := p.value(make([]byte, 0, len(text)), 0)
@@ -42,13 +43,21 @@ func ParseJSON(text string) (Value, error) {
 		return Null, err
 	}
 	p.space()
-	if p.pos < len(text) {
+	switch {
+	case p.pos < len(text):
 		return Null, p.fail("more text after the document")
-	}
-	if string(out) == "null" {
+	case len(out) > MaxSize: // 1e9 is written as 1000000000
+		return Null, tooLong(out)
+	case string(out) == "null":
 		return Null, nil
+	case string(out) != text:
+		text = string(out)
 	}
-	return Value{kind: KindJSON, s: string(out)}, nil
+	return Value{kind: KindJSON, s: text}, nil
+}
+
+func tooLong[T string | []byte](text T) error {
+	return &jsonError{MaxSize, strconv.Itoa(len(text)) + " bytes where " + strconv.Itoa(MaxSize) + " are allowed"}
 }
 
 type jsonParser struct {

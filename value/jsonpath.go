@@ -29,12 +29,15 @@ func jsonScalar(s string) Value {
 	case 'n':
 		return Null
 	}
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return Int64(n)
+	// Canonical text was parsed before, so there are no errors; and an integer
+	// is what has neither point nor exponent. Trying ParseInt on the others
+	// would allocate its error.
+	if strings.ContainsAny(s, ".e") {
+		f, _ := strconv.ParseFloat(s, 64)
+		return Float64(f)
 	}
-	// Canonical text was parsed before: it is a number.
-	f, _ := strconv.ParseFloat(s, 64)
-	return Float64(f)
+	n, _ := strconv.ParseInt(s, 10, 64)
+	return Int64(n)
 }
 
 // unquote returns the text of a canonical JSON string.
@@ -121,9 +124,8 @@ func member(s, key string) (string, bool) {
 	case '{':
 		for k := 1; k < len(s) && s[k] != '}'; {
 			end := skipString(s, k)
-			name := s[k:end]
 			stop := skip(s, end+1)
-			if name[1:len(name)-1] == key && strings.IndexByte(name, '\\') < 0 || strings.IndexByte(name, '\\') >= 0 && unquote(name) == key {
+			if unquote(s[k:end]) == key {
 				return s[end+1 : stop], true
 			}
 			k = stop
@@ -132,8 +134,8 @@ func member(s, key string) (string, bool) {
 			}
 		}
 	case '[':
-		n, err := strconv.Atoi(key)
-		if err != nil || n < 0 || key[0] == '+' || key[0] == '-' {
+		n, ok := index(key)
+		if !ok {
 			return "", false
 		}
 		for k := 1; k < len(s) && s[k] != ']'; n-- {
@@ -147,6 +149,16 @@ func member(s, key string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// index reads a decimal number below [MaxSize], beyond which no array reaches.
+func index(key string) (n int, ok bool) {
+	for _, c := range []byte(key) {
+		if n = n*10 + int(c-'0'); c < '0' || c > '9' || n > MaxSize {
+			return 0, false
+		}
+	}
+	return n, key != ""
 }
 
 // Elements yields the elements of a list, or of a JSON array as in

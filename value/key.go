@@ -78,26 +78,29 @@ func appendKey(b []byte, v Value) []byte {
 	case classID:
 		return append(b, v.s...)
 	case classList:
-		var inner []byte
+		var space [2 * KeyLimit]byte // on the stack; enough for most
+		inner := space[:0]
 		for _, e := range v.list {
 			if inner = appendKey(inner, e); len(inner) > KeyLimit {
 				break
 			}
 		}
-		return appendEnd(appendVariable(b, string(inner)), len(inner))
+		return appendEnd(appendVariable(b, inner), len(inner))
 	}
 	return appendEnd(appendVariable(b, v.s), len(v.s))
 }
 
 // appendVariable appends at most KeyLimit bytes of s with 0x00 escaped.
-func appendVariable(b []byte, s string) []byte {
-	for k := range min(len(s), KeyLimit) {
-		b = append(b, s[k])
+func appendVariable[T string | []byte](b []byte, s T) []byte {
+	s = s[:min(len(s), KeyLimit)]
+	from := 0
+	for k := range len(s) {
 		if s[k] == 0 {
-			b = append(b, escaped)
+			b = append(append(b, s[from:k+1]...), escaped)
+			from = k + 1
 		}
 	}
-	return b
+	return append(b, s[from:]...)
 }
 
 func appendEnd(b []byte, length int) []byte {

@@ -112,8 +112,18 @@ func Float64(f float64) Value {
 // Bytes returns a byte string; b is copied.
 func Bytes(b []byte) Value { return Value{kind: KindBytes, s: string(b)} }
 
-// Time returns an instant, rounded down to microseconds.
-func Time(t time.Time) Value { return Micros(t.UnixMicro()) }
+// Time returns an instant, rounded down to microseconds. One that microseconds
+// of 64 bits cannot count becomes the nearest that they can, which [Validate]
+// refuses.
+func Time(t time.Time) Value {
+	const most = math.MaxInt64 / 1_000_000
+	if s := t.Unix(); s >= most {
+		return Micros(math.MaxInt64)
+	} else if s < -most {
+		return Micros(math.MinInt64)
+	}
+	return Micros(t.UnixMicro())
+}
 
 // Micros returns the instant us microseconds after the Unix epoch.
 func Micros(us int64) Value { return Value{kind: KindTime, n: uint64(us)} }
