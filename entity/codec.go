@@ -52,7 +52,9 @@ func Decode(collection string, entity id.ID, b []byte) (*State, error) {
 	for r.Next() {
 		switch r.Num {
 		case 1:
-			s.rev = r.Uint64()
+			if s.rev = r.Uint64(); s.rev == 0 {
+				r.Fail("rev 0 is left out")
+			}
 		case 2:
 			r.Repeated()
 			s.decodeTip(r)
@@ -105,6 +107,7 @@ func (s *State) decodeEntry(outer *pb.Reader) {
 			r.Unknown()
 		}
 	}
+	r.Require(1, 2, 3, 4)
 	if err := r.Err(); err != nil {
 		outer.FailWith(err)
 		return

@@ -115,6 +115,7 @@ func decodeHeader(b []byte, h *Header) error {
 			r.Unknown()
 		}
 	}
+	r.Require(hVersion, hSuite, hEntity, hCollection, hAuthorKind, hAuthor, hTx, hPayload)
 	h.Author.Kind = uint8(kind)
 	h.Stamp = id.NewStamp(millis, uint16(counter))
 	return r.Err()
@@ -146,6 +147,7 @@ func decodeBirth(outer *pb.Reader) *Birth {
 			r.Unknown()
 		}
 	}
+	r.Require(3)
 	if err := r.Err(); err != nil {
 		outer.FailWith(err)
 	}
@@ -213,6 +215,7 @@ func decodePayload(b []byte) ([]Operation, error) {
 			r.Unknown()
 		}
 	}
+	r.Require(pSalt)
 	return ops, r.Err()
 }
 
@@ -235,6 +238,7 @@ func decodeOperation(outer *pb.Reader) Operation {
 			r.Unknown()
 		}
 	}
+	r.Require(oProperty, oKind, oData)
 	if err := r.Err(); err != nil {
 		outer.FailWith(err)
 	}
@@ -242,11 +246,12 @@ func decodeOperation(outer *pb.Reader) Operation {
 }
 
 // Append appends the form in which e is stored and sent: a message of header
-// bytes (1) and payload bytes (2).
+// bytes (1) and payload bytes (2), then the annotations that came with it.
 func (e *Event) Append(b []byte) []byte {
 	b = slices.Grow(b, e.Size()+16)
 	b = pb.AppendBytes(b, 1, e.header)
-	return pb.AppendBytes(b, 2, e.payload)
+	b = pb.AppendBytes(b, 2, e.payload)
+	return append(b, e.annotations...)
 }
 
 // Decode reads what [Event.Append] wrote and verifies it: hashes, birth
@@ -261,10 +266,12 @@ func Decode(b []byte) (*Event, error) {
 			e.header = r.Bytes()
 		case 2:
 			e.payload = r.Bytes()
+			e.annotations = r.Rest()
 		default:
 			r.Unknown()
 		}
 	}
+	r.Require(1, 2)
 	err := r.Err()
 	if err == nil && e.Size() > MaxSize {
 		err = errors.New("event: " + strconv.Itoa(e.Size()) + " bytes, the limit is " + strconv.Itoa(MaxSize))

@@ -11,7 +11,7 @@ import (
 
 // Limits that a decoder enforces (S6, and the size table of the API).
 const (
-	MaxSize       = 1 << 20 // bytes of header and payload together
+	MaxSize       = 1 << 20 // bytes of header, payload and annotations together
 	MaxParents    = 64
 	MaxOperations = 1024
 	MaxName       = 128 // bytes of a collection, property or kind name
@@ -125,6 +125,7 @@ type Event struct {
 	Ops    []Operation
 
 	header, payload []byte
+	annotations     []byte // fields beside them, which no ID covers
 }
 
 // HeaderBytes returns the bytes that were hashed; they must not be changed.
@@ -133,8 +134,8 @@ func (e *Event) HeaderBytes() []byte { return e.header }
 // PayloadBytes returns the payload's bytes; they must not be changed.
 func (e *Event) PayloadBytes() []byte { return e.payload }
 
-// Size returns the bytes of header and payload.
-func (e *Event) Size() int { return len(e.header) + len(e.payload) }
+// Size returns the bytes of header, payload and annotations.
+func (e *Event) Size() int { return len(e.header) + len(e.payload) + len(e.annotations) }
 
 // IsGenesis reports whether e creates its entity.
 func (e *Event) IsGenesis() bool { return e.Birth != nil }

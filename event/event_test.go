@@ -133,7 +133,7 @@ func TestRefused(t *testing.T) {
 		"unknown field below 1000": {unknown(999), "unknown field"},
 		"truncated":                {c.Append(nil)[:40], "truncated"},
 		"more behind the end":      {append(c.Append(nil), 1), "field"},
-		"empty":                    {nil, "digest"},
+		"empty":                    {nil, "missing"},
 	} {
 		e, err := Decode(f.b)
 		if err == nil || !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), f.want) {

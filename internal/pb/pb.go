@@ -38,6 +38,7 @@ type Reader struct {
 	typ      protowire.Type
 	read     bool // the current field's value was consumed
 	repeated bool // the previous field may come again
+	seen     uint64
 	err      error
 }
 
@@ -94,7 +95,20 @@ func (r *Reader) Next() bool {
 		return false
 	}
 	r.Num, r.typ, r.read, r.repeated = num, typ, false, false
+	if num < 64 {
+		r.seen |= 1 << num
+	}
 	return true
+}
+
+// Require makes it an error that one of the fields, each below 64, did not
+// come. It is called when Next has returned false.
+func (r *Reader) Require(fields ...protowire.Number) {
+	for _, f := range fields {
+		if r.seen&(1<<f) == 0 {
+			r.Fail("field " + strconv.Itoa(int(f)) + " is missing")
+		}
+	}
 }
 
 func (r *Reader) varint() uint64 {
@@ -164,6 +178,10 @@ func (r *Reader) Bytes() []byte {
 	r.rest = r.rest[n:]
 	return b
 }
+
+// Rest returns what follows the current field, which was read; it aliases the
+// message.
+func (r *Reader) Rest() []byte { return r.rest }
 
 // Text reads a length-delimited field of at most limit bytes as a string.
 func (r *Reader) Text(limit int) string {
