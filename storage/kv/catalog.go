@@ -72,13 +72,14 @@ func (x *index) appendEntry(b []byte, s *entity.State) []byte {
 	return append(b, i[:]...)
 }
 
-// touched reports whether a property under one of the index's columns was
-// written between two states.
+// touched reports whether what one of the index's columns holds may differ
+// between two states of an entity. A register's value is that of its last
+// event; other kinds may change by an event that is not their last.
 func (x *index) touched(before, after *entity.State) bool {
 	for k := range x.columns {
 		key := x.columns[k].path.Key
 		a, b := before.Entry(key), after.Entry(key)
-		if (a == nil) != (b == nil) || a != nil && a.Last != b.Last {
+		if (a == nil) != (b == nil) || a != nil && (a.Last != b.Last || a.State != nil || b.State != nil) {
 			return true
 		}
 	}

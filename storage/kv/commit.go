@@ -35,6 +35,7 @@ type committer struct {
 	buf    []byte
 	writes []Write
 	pre    []Precondition
+	batch  Batch
 	claims []claimed // what the batch knows of claims and has done to them so far
 	mark   int       // the first of claims that is of the current transaction
 	snap   Snapshot  // opened when something has to be read
@@ -97,7 +98,8 @@ func (e *Engine) commit(ctx context.Context, b *storage.Batch) (storage.Result, 
 		if e.opts.Shared {
 			c.pre = append(c.pre, Precondition{e.keys.space(nil, spaceCatalog), e.published.Load().version})
 		}
-		err = e.store.Apply(ctx, &Batch{c.pre, c.writes})
+		c.batch = Batch{c.pre, c.writes}
+		err = e.store.Apply(ctx, &c.batch)
 	}
 	// What the batch pointed to need not live as long as the engine.
 	clear(c.writes)
@@ -327,37 +329,36 @@ func checkBatch(b *storage.Batch) error {
 		var last id.ID
 		for j := range b.Txs[k].Entities {
 			w := &b.Txs[k].Entities[j]
-			if err := checkWrite(w); err != "" {
-				return errors.New("ankurah: malformed batch: transaction " + b.Txs[k].ID.String() + ": " + err)
+			why := checkWrite(w)
+			if why == "" && !last.Less(w.After.ID()) {
+				why = "entities are not sorted and unique"
 			}
-			if i := w.After.ID(); !last.Less(i) {
-				return errors.New("ankurah: malformed batch: transaction " + b.Txs[k].ID.String() + ": entities are not sorted and unique")
-			} else {
-				last = i
+			if why != "" {
+				return errors.New("ankurah: malformed batch: transaction " + b.Txs[k].ID.String() + ", entity " + strconv.Itoa(j) + ": " + why)
 			}
+			last = w.After.ID()
 		}
 	}
 	return nil
 }
 
+// checkWrite returns what is wrong with a write by itself, "" for nothing.
 func checkWrite(w *storage.EntityWrite) string {
-	if w.After == nil {
-		return "an entity without a state"
-	}
-	name := w.After.ID().String()
 	switch {
+	case w.After == nil:
+		return "it has no state"
 	case w.After.Rev() == 0 || len(w.After.Head()) == 0:
-		return name + " has no event"
+		return "it has no event"
 	case !event.ValidName(w.After.Collection()):
-		return name + " is in no collection"
+		return "it is in no collection"
 	case w.Before != nil && (w.Before.ID() != w.After.ID() || w.Before.Collection() != w.After.Collection()):
-		return name + " replaces another entity"
+		return "it replaces another entity"
 	case len(w.Events) > 0 && w.After.Rev() != w.Before.Rev()+uint64(len(w.Events)):
-		return name + ": the revs do not fit the events"
+		return "its revs do not fit its events"
 	}
 	for k, ev := range w.Events {
 		if ev.Entity != w.After.ID() || k > 0 && !w.Events[k-1].ID.Less(ev.ID) {
-			return name + ": its events are of another entity or not sorted and unique"
+			return "its events are of another entity, or not sorted and unique"
 		}
 	}
 	return ""

@@ -8,6 +8,10 @@ import (
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/property"
+	"github.com/ankurah/ankurah-go/property/lww"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/storage/kv"
@@ -232,6 +236,48 @@ func TestResume(t *testing.T) {
 	}
 	if n, examined := rows(t, e, "n >= 15"); n != 5 || examined != 5 {
 		t.Errorf("%d rows of %d examined; indexes %v", n, examined, e.Indexes("album"))
+	}
+}
+
+// sum is a property kind whose value is the sum of its operations, so that an
+// event changes it that is not its last.
+type sum struct{}
+
+func (sum) Name() string { return "sum" }
+
+func (sum) Apply(p property.Property, op event.Operation, at id.ID) (property.Property, error) {
+	p.Value = value.Int64(p.Value.Int() + int64(op.Data[0]))
+	p.State = property.Raw(op.Data)
+	if p.Last.Less(at) {
+		p.Last = at
+	}
+	return p, nil
+}
+
+func (sum) Join(p, _ property.Property) (property.Property, error) { return p, nil }
+
+// TestLateEvents tests that entries follow a value that an event changes which
+// is not the property's last.
+func TestLateEvents(t *testing.T) {
+	e := open(t, memory.NewStore(), kv.Options{})
+	ensure(t, e, "n")
+	w := storagetest.NewWriter(t, 1)
+	w.Kinds = property.NewRegistry(lww.Kind, sum{})
+	add := func(n byte) event.Operation {
+		return event.Operation{Property: "n", Kind: "sum", Data: []byte{n}}
+	}
+	st := w.Create("album", add(1))
+	commit(t, e, w.Tx(st))
+	early := w.Event(st.After, st.After.Head(), add(10))
+	late := w.Event(st.After, st.After.Head(), add(100))
+	for _, ev := range []*event.Event{late, early} {
+		st = w.Write(st.After, ev)
+		commit(t, e, w.Tx(st))
+	}
+	for text, want := range map[string]int{"n = 111": 1, "n = 101": 0, "n > 0": 1} {
+		if n, _ := rows(t, e, text); n != want {
+			t.Errorf("%s: %d rows, want %d", text, n, want)
+		}
 	}
 }
 

@@ -25,7 +25,8 @@ type Reader interface {
 	// the caller's.
 	Get(ctx context.Context, key []byte) ([]byte, bool, error)
 	// Scan walks the keys from lo (included) to hi (excluded), backwards when
-	// reverse is set.
+	// reverse is set. A nil bound is none. The bounds must not change before
+	// the iterator is closed.
 	Scan(ctx context.Context, lo, hi []byte, reverse bool) (Iterator, error)
 }
 

@@ -202,7 +202,7 @@ func damage(t *testing.T, memTable uint64, kind string) {
 	random := rand.New(rand.NewPCG(1, 2))
 	tries := 12
 	if storagetest.Slow {
-		tries = 4
+		tries = 6
 	}
 	found := map[string]int{}
 	for _, name := range names {
@@ -229,7 +229,7 @@ func damage(t *testing.T, memTable uint64, kind string) {
 				writeFile(t, fs, path, damaged[:len(damaged)/2])
 			case len(damaged) > 0:
 				for range try {
-					damaged[random.IntN(len(damaged))] ^= 1 << random.IntN(8)
+					damaged[random.IntN(len(damaged)*2/3)] ^= 1 << random.IntN(8)
 				}
 				writeFile(t, fs, path, damaged)
 			}

@@ -58,14 +58,24 @@ func OpenStore(ctx context.Context, dir string, opts *Options) (*Store, error) {
 		}
 		s.dir = abs
 	}
-	if err := s.checkFolder(); err != nil {
+	exists, err := s.checkFolder()
+	if err != nil {
 		return nil, err
 	}
-	db, err := pebble.Open(s.dir, s.options())
-	if err != nil {
+	if s.db, err = pebble.Open(s.dir, s.options()); err != nil {
 		return nil, s.failedOpen(err)
 	}
-	s.db = db
+	if !exists {
+		// The first log of a store is in an old format, in which damage in the
+		// middle looks like the end. Opening it again begins another. (A flush
+		// would too, but Pebble ends the process when that cannot close a log.)
+		if err := s.db.Close(); err != nil {
+			return nil, s.failed("open", err)
+		}
+		if s.db, err = pebble.Open(s.dir, s.options()); err != nil {
+			return nil, s.failedOpen(err)
+		}
+	}
 	return s, nil
 }
 
@@ -103,33 +113,31 @@ func (s *Store) options() *pebble.Options {
 	return o
 }
 
-// checkFolder refuses to make a store among files of something else.
-func (s *Store) checkFolder() error {
+// checkFolder reports whether there is a store in the folder, and refuses to
+// make one among files of something else.
+func (s *Store) checkFolder() (exists bool, err error) {
 	names, err := s.opts.FS.List(s.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		if s.opts.ReadOnly {
-			return s.failed("open", err)
-		}
-		return nil
+	if errors.Is(err, fs.ErrNotExist) && !s.opts.ReadOnly {
+		return false, nil
 	}
 	if err != nil {
-		return s.failed("open", err)
+		return false, s.failed("open", err)
 	}
-	k := slices.IndexFunc(names, func(n string) bool { return !ours(n) })
-	if k < 0 {
-		return nil
+	if len(names) == 0 {
+		return false, nil
 	}
 	desc, err := pebble.Peek(s.dir, s.opts.FS)
 	if err != nil {
-		return s.failed("open", err)
+		return false, s.failed("open", err)
 	}
+	k := slices.IndexFunc(names, func(n string) bool { return !ours(n) })
 	switch {
-	case desc.Exists:
-		return nil
+	case desc.Exists || k < 0:
+		return desc.Exists, nil
 	case strings.HasSuffix(names[k], ".sst"), strings.HasSuffix(names[k], ".blob"):
-		return &storage.CorruptError{What: s.dir, Err: errors.New("it has tables and no MANIFEST")}
+		return false, &storage.CorruptError{What: s.dir, Err: errors.New("it has tables and no MANIFEST")}
 	}
-	return errors.New("ankurah: " + s.dir + " is not an ankurah store: it holds other files, such as " + names[k])
+	return false, errors.New("ankurah: " + s.dir + " is not an ankurah store: it holds other files, such as " + names[k])
 }
 
 // ours reports whether a file of that name can be left over from a process
