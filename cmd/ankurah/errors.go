@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/ankql"
+)
+
+// The exit codes; --help and README.md list them.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitStore       = 4
+	exitInput       = 5
+	exitInterrupted = 130
+)
+
+// failure is an error with an exit code and a hint at what to do.
+type failure struct {
+	code int
+	hint string // "" when the error says it
+	err  error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func usage(err error, hint string) error { return &failure{exitUsage, hint, err} }
+
+func missing(what, hint string) error { return &failure{exitNotFound, hint, errors.New(what)} }
+
+func badInput(err error, hint string) error { return &failure{exitInput, hint, err} }
+
+// classify finds the exit code and the hint of an error.
+func classify(err error) (code int, hint string) {
+	var f *failure
+	switch {
+	case errors.As(err, &f):
+		return f.code, f.hint
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted, ""
+	case errors.Is(err, ankurah.ErrStoreLocked):
+		return exitStore, "" // the store's error says what to do
+	case errors.Is(err, ankurah.ErrStoreCorrupt):
+		return exitStore, ""
+	case errors.Is(err, ankql.ErrSyntax):
+		return exitUsage, "queries look like: country = 'IS' ORDER BY name LIMIT 10"
+	case errors.Is(err, ankurah.ErrQuery), errors.Is(err, ankql.ErrCursor):
+		return exitUsage, "give each ? in the query an --arg"
+	case errors.Is(err, ankurah.ErrNotFound):
+		return exitNotFound, "look for it with ankurah query"
+	case errors.Is(err, ankurah.ErrNoSystem):
+		return exitNotFound, "nothing was ever stored here: import something, or name another store with --data"
+	case errors.Is(err, ankurah.ErrDenied), errors.Is(err, ankurah.ErrUnauthenticated):
+		return exitFailed, "act as somebody else with --user"
+	case errors.Is(err, ankurah.ErrTooLarge):
+		return exitFailed, "write less in one transaction, with a smaller --batch"
+	}
+	return exitFailed, ""
+}
+
+// report prints an error in one line and returns the exit code.
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	code, hint := classify(err)
+	text := strings.TrimPrefix(err.Error(), "ankurah: ")
+	if code == exitInterrupted && hint == "" {
+		text = strings.Replace(text, context.Canceled.Error(), "interrupted", 1)
+	}
+	if hint != "" {
+		text += ": " + hint
+	}
+	fmt.Fprintln(w, "ankurah: "+strings.Join(strings.Fields(text), " "))
+	return code
+}

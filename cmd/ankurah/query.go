@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+// selection is what the commands that take a query have in common.
+type selection struct {
+	Collection string   `arg:"" help:"Collection to look in."`
+	Query      string   `arg:"" optional:"" name:"ankql" help:"Which entities, such as: country = 'IS' ORDER BY name LIMIT 10. All of them when left out."`
+	Arg        []string `help:"Value of the next ? in the query." placeholder:"VALUE" sep:"none"`
+}
+
+type queryCommand struct {
+	selection
+	CSV   bool `help:"Print CSV." name:"csv"`
+	Count bool `help:"Print only how many there are."`
+	Limit int  `help:"Print that many at most; 0 for all." default:"0" placeholder:"N"`
+}
+
+func (c *queryCommand) Run(a *app) error {
+	if c.CSV && a.JSON {
+		return usage(errors.New("--csv and --json together"), "choose one")
+	}
+	if c.Limit < 0 {
+		return usage(fmt.Errorf("--limit %d", c.Limit), "give a positive number, or 0 for all")
+	}
+	text, err := limited(c.Query, c.Limit)
+	if err != nil {
+		return err
+	}
+	return a.with(false, func(s *store) error {
+		cities, err := s.known(c.Collection)
+		if err != nil {
+			return err
+		}
+		args := arguments(c.Arg)
+		if c.Count {
+			n, err := cities.Count(a.ctx, s, text, args...)
+			if err != nil {
+				return err
+			}
+			if c.Limit > 0 {
+				n = min(n, int64(c.Limit))
+			}
+			if a.JSON {
+				return a.printJSON(map[string]int64{"count": n})
+			}
+			_, err = fmt.Fprintln(a.out, n)
+			return err
+		}
+		out := *a
+		buffered := bufio.NewWriterSize(a.out, 64<<10)
+		out.out = buffered
+		add, end := c.printer(&out, withID(s.columns(c.Collection)))
+		n := 0
+		for r, err := range cities.All(a.ctx, s, text, args...) {
+			if err != nil {
+				return errors.Join(err, buffered.Flush())
+			}
+			if err := add(r); err != nil {
+				return err
+			}
+			if n++; n == c.Limit {
+				break
+			}
+		}
+		if err := end(); err != nil {
+			return err
+		}
+		if err := buffered.Flush(); err != nil {
+			return err
+		}
+		if a.outTTY && !a.JSON && !c.CSV {
+			_, err = fmt.Fprintln(a.err, count(n, "row"))
+		}
+		return err
+	})
+}
+
+// printer returns what prints one row and what prints the rest.
+func (c *queryCommand) printer(a *app, columns []string) (add func(record) error, end func() error) {
+	switch {
+	case a.JSON:
+		return func(r record) error { return a.printJSON(object{r}) }, func() error { return nil }
+	case c.CSV:
+		w := csv.NewWriter(a.out)
+		headed := false
+		head := func() error {
+			if headed {
+				return nil
+			}
+			headed = true
+			return w.Write(columns)
+		}
+		cells := make([]string, len(columns))
+		return func(r record) error {
+				for k, key := range columns {
+					cells[k] = text(field(r, key))
+				}
+				return errors.Join(head(), w.Write(cells))
+			}, func() error {
+				err := head()
+				w.Flush()
+				return errors.Join(err, w.Error())
+			}
+	}
+	width := 0
+	if a.outTTY {
+		width = 40
+	}
+	t := newTable(a.out, columns, width)
+	return t.add, t.flush
+}
+
+// limited returns the query with a LIMIT, if it has none that is to be kept:
+// a planner that knows the limit sorts less.
+func limited(text string, limit int) (string, error) {
+	if limit == 0 {
+		return text, nil
+	}
+	q, err := ankql.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	if q.Limit != nil {
+		return text, nil
+	}
+	q.Limit = &ankql.Literal{Value: value.Int64(int64(limit))}
+	return q.String(), nil
+}
+
+// count returns "1 row" or "2 rows".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprint(n, " ", thing, "s")
+}
+
+type explainCommand struct{ selection }
+
+func (c *explainCommand) Run(a *app) error {
+	return a.with(false, func(s *store) error {
+		in, err := s.known(c.Collection)
+		if err != nil {
+			return err
+		}
+		plan, err := in.Explain(a.ctx, s, c.Query, arguments(c.Arg)...)
+		if err != nil {
+			return err
+		}
+		if a.JSON {
+			return a.printJSON(map[string][]string{"plan": strings.Split(strings.TrimSuffix(plan, "\n"), "\n")})
+		}
+		_, err = fmt.Fprint(a.out, plan)
+		return err
+	})
+}
