@@ -148,7 +148,7 @@ func (in *input) each(ctx context.Context) iter.Seq2[parsed, error] {
 // parsed is a row as properties.
 type parsed struct {
 	number int
-	at     int64 // how many bytes of the file were read
+	at     int64          // how many bytes of the file were read
 	fields ankurah.Fields // values of type value.Value
 }
 
