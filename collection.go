@@ -208,7 +208,7 @@ func (rd reader) get(ctx context.Context, collection string, id ID) (*entity.Sta
 		if err := rd.tx.live(); err != nil {
 			return nil, err
 		}
-		if e := rd.tx.edits[id]; e != nil && e.collection == collection {
+		if e := rd.tx.find(id); e != nil && e.collection == collection {
 			s, err := e.state()
 			if err == nil && (e.dropped || !s.Exists()) {
 				err = &NotFoundError{collection, id}
@@ -285,7 +285,7 @@ func (rd reader) overlaid(ctx context.Context, snap *core.Snap, sel *ankql.Selec
 				yield(nil, err)
 				return
 			}
-			if rd.tx.edits[s.ID()] != nil {
+			if rd.tx.find(s.ID()) != nil {
 				continue
 			}
 			for len(own) > 0 && sel.Compare(own[0], s) < 0 {

@@ -3,6 +3,7 @@ package ankurah
 import (
 	"context"
 	"crypto/rand"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,8 +48,8 @@ func (n *Node) run(effects []effect, fulfilled *atomic.Bool) {
 // caller does the work itself that it set off: a lone committer needs no other
 // goroutine.
 func (n *Node) wait(start func(done func(error))) error {
-	var fulfilled atomic.Bool
-	outcome := make(chan error, 1)
+	w := waiters.Get().(*waiter)
+	defer waiters.Put(w)
 	var refused error
 	asked := n.locked(func() {
 		if n.closing {
@@ -56,18 +57,33 @@ func (n *Node) wait(start func(done func(error))) error {
 			return
 		}
 		n.commits.Add(1)
-		start(func(err error) {
-			outcome <- err
-			fulfilled.Store(true)
-		})
+		start(w.done)
 	})
 	if refused != nil {
 		return refused
 	}
 	defer n.commits.Done()
-	n.run(asked, &fulfilled)
-	return <-outcome
+	n.run(asked, &w.fulfilled)
+	err := <-w.outcome
+	w.fulfilled.Store(false)
+	return err
 }
+
+// waiter is a caller that waits; it is used again.
+type waiter struct {
+	fulfilled atomic.Bool
+	outcome   chan error
+	done      func(error) // called once a use
+}
+
+var waiters = sync.Pool{New: func() any {
+	w := &waiter{outcome: make(chan error, 1)}
+	w.done = func(err error) {
+		w.fulfilled.Store(true)
+		w.outcome <- err
+	}
+	return w
+}}
 
 // executor is the node as its core sees it.
 type executor Node

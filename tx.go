@@ -20,8 +20,8 @@ import (
 type Tx struct {
 	s        *Session
 	id       TxID
-	edits    map[ID]*edit
 	order    []*edit
+	edits    map[ID]*edit // of order, once it is long
 	requires []storage.Require
 	err      error // the first error of a setter
 	done     error // why the transaction is over
@@ -74,7 +74,7 @@ func (tx *Tx) Require(v AnyView) {
 		tx.note(&NotFoundError{Collection: "entity"})
 		return
 	}
-	if e := tx.edits[b.ID()]; e != nil && e.origin == nil {
+	if e := tx.find(b.ID()); e != nil && e.origin == nil {
 		return // nobody else can change what only exists here
 	}
 	tx.requires = append(tx.requires, storage.Require{Collection: b.s.Collection(), Entity: b.ID(), Head: b.Head()})
@@ -114,13 +114,35 @@ func (tx *Tx) Commit(ctx context.Context) error {
 	return nil
 }
 
+// maxSearched is the number of edits up to which they are searched one by one.
+const maxSearched = 8
+
 func (tx *Tx) add(e *edit) *edit {
-	if tx.edits == nil {
-		tx.edits = map[ID]*edit{}
-	}
-	tx.edits[e.id] = e
 	tx.order = append(tx.order, e)
+	switch {
+	case len(tx.order) <= maxSearched:
+	case tx.edits == nil:
+		tx.edits = map[ID]*edit{}
+		for _, e := range tx.order {
+			tx.edits[e.id] = e
+		}
+	default:
+		tx.edits[e.id] = e
+	}
 	return e
+}
+
+// find returns the edit of an entity, nil when the transaction has none.
+func (tx *Tx) find(id ID) *edit {
+	if tx.edits != nil {
+		return tx.edits[id]
+	}
+	for _, e := range tx.order {
+		if e.id == id {
+			return e
+		}
+	}
+	return nil
 }
 
 // create begins an entity.
@@ -144,7 +166,7 @@ func (tx *Tx) edit(ctx context.Context, collection string, id ID, deleted bool) 
 	if err := tx.live(); err != nil {
 		return nil, err
 	}
-	if e := tx.edits[id]; e != nil {
+	if e := tx.find(id); e != nil {
 		s, err := e.state()
 		switch {
 		case err != nil:

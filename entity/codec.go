@@ -22,24 +22,30 @@ const (
 // key or the message that holds it.
 func (s *State) Append(b []byte) []byte {
 	b = pb.AppendUint64(b, 1, s.rev)
-	for _, t := range s.head {
-		var tip [tipSize]byte
-		copy(tip[:], t.ID[:])
-		copy(tip[id.Size:], t.Digest[:])
-		b = pb.AppendBytes(b, 2, tip[:])
+	for k := range s.head {
+		t := &s.head[k]
+		b = pb.AppendLength(b, 2, tipSize)
+		b = append(append(b, t.ID[:]...), t.Digest[:]...)
 	}
-	var buf [512]byte
 	for k := range s.entries {
 		e := &s.entries[k]
-		p := pb.AppendBytes(buf[:0], 1, e.Key)
-		p = pb.AppendBytes(p, 2, e.Kind)
-		p = pb.AppendBytes(p, 3, e.Last[:])
-		// The value is short or the copy is cheap beside hashing and writing it.
-		p = pb.AppendBytes(p, 4, value.Append(nil, e.Value))
+		var state []byte
 		if e.State != nil {
-			p = pb.AppendBytes(p, 5, e.State.Append(nil))
+			state = e.State.Append(nil)
 		}
-		b = pb.AppendBytes(b, 3, p)
+		n := value.EncodedSize(e.Value)
+		size := pb.SizeBytes(1, len(e.Key)) + pb.SizeBytes(2, len(e.Kind)) + pb.SizeBytes(3, id.Size) + pb.SizeBytes(4, n)
+		if e.State != nil {
+			size += pb.SizeBytes(5, len(state))
+		}
+		b = pb.AppendLength(b, 3, size)
+		b = pb.AppendBytes(b, 1, e.Key)
+		b = pb.AppendBytes(b, 2, e.Kind)
+		b = pb.AppendBytes(b, 3, e.Last[:])
+		b = value.Append(pb.AppendLength(b, 4, n), e.Value)
+		if e.State != nil {
+			b = pb.AppendBytes(b, 5, state)
+		}
 	}
 	return b
 }

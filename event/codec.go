@@ -59,6 +59,12 @@ func appendHeader(b []byte, h *Header) []byte {
 	return b
 }
 
+// headerSize returns about how many bytes appendHeader appends, not too few.
+func headerSize(h *Header) int {
+	const fixed = 200 // everything but text and parents
+	return fixed + len(h.Collection) + len(h.Author.Key) + len(h.Actor) + len(h.Parents)*(id.Size+2)
+}
+
 func decodeHeader(b []byte, h *Header) error {
 	r := pb.NewReader("event header", b)
 	var millis, counter, kind uint64
@@ -180,21 +186,30 @@ const (
 )
 
 func appendPayload(b []byte, salt [16]byte, ops []Operation) []byte {
-	size := 32
-	for _, o := range ops {
-		size += len(o.Property) + len(o.Kind) + len(o.Data) + 32
-	}
-	b = slices.Grow(b, size)
 	b = pb.AppendBytes(b, pSalt, salt[:])
-	var buf []byte
-	for _, o := range ops {
-		buf = pb.AppendBytes(buf[:0], oProperty, o.Property)
-		buf = pb.AppendBytes(buf, oKind, o.Kind)
-		buf = pb.AppendUint64(buf, oVersion, o.Version)
-		buf = pb.AppendBytes(buf, oData, o.Data)
-		b = pb.AppendBytes(b, pOp, buf)
+	for k := range ops {
+		o := &ops[k]
+		b = pb.AppendLength(b, pOp, o.size())
+		b = pb.AppendBytes(b, oProperty, o.Property)
+		b = pb.AppendBytes(b, oKind, o.Kind)
+		b = pb.AppendUint64(b, oVersion, o.Version)
+		b = pb.AppendBytes(b, oData, o.Data)
 	}
 	return b
+}
+
+// payloadSize returns how many bytes appendPayload appends.
+func payloadSize(ops []Operation) int {
+	n := pb.SizeBytes(pSalt, 16)
+	for k := range ops {
+		n += pb.SizeBytes(pOp, ops[k].size())
+	}
+	return n
+}
+
+func (o *Operation) size() int {
+	return pb.SizeBytes(oProperty, len(o.Property)) + pb.SizeBytes(oKind, len(o.Kind)) +
+		pb.SizeUint64(oVersion, o.Version) + pb.SizeBytes(oData, len(o.Data))
 }
 
 func decodePayload(b []byte) ([]Operation, error) {

@@ -148,9 +148,11 @@ func (e *Event) Tip() Tip { return Tip{e.ID, e.Digest} }
 // ownership of them and of h.Parents. The salt is 16 random bytes that keep a
 // redacted payload from being guessed by its digest.
 func New(h Header, salt [16]byte, ops []Operation) (*Event, error) {
-	payload := appendPayload(nil, salt, ops)
+	b := appendPayload(make([]byte, 0, payloadSize(ops)+headerSize(&h)), salt, ops)
+	payload := b[:len(b):len(b)]
 	h.Payload = sha256.Sum256(payload)
-	header := appendHeader(make([]byte, 0, 256), &h)
+	b = appendHeader(b, &h)
+	header := b[len(payload):]
 	e := &Event{Header: h, Ops: ops, header: header, payload: payload}
 	e.Digest = sha256.Sum256(header)
 	e.ID = id.New(h.Stamp, [8]byte(e.Digest[:8]))

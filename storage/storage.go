@@ -18,7 +18,8 @@ type Engine interface {
 	// result; the others, and the batch's meta writes, are applied in ONE
 	// atomic write (S9). When Commit returns without error everything it
 	// applied is as durable as the engine was opened to make it. On an error
-	// nothing may be assumed: the node closes the engine (S23).
+	// nothing may be assumed: the node commits nothing more (S23). The batch
+	// is the caller's again when Commit returns; states and events are shared.
 	Commit(ctx context.Context, b *Batch) (Result, error)
 
 	// Snapshot returns a consistent view of everything whose Commit has

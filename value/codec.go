@@ -41,15 +41,15 @@ func Append(b []byte, v Value) []byte {
 		b = pb.AppendUint64(b, 1, uint64(v.elem))
 		for _, e := range v.list {
 			b = protowire.AppendTag(b, 2, protowire.BytesType)
-			b = protowire.AppendVarint(b, uint64(encodedSize(e)))
+			b = protowire.AppendVarint(b, uint64(EncodedSize(e)))
 			b = Append(b, e)
 		}
 	}
 	return b
 }
 
-// encodedSize returns how many bytes Append writes.
-func encodedSize(v Value) int {
+// EncodedSize returns how many bytes [Append] appends.
+func EncodedSize(v Value) int {
 	switch v.kind {
 	case KindNull:
 		return 0
@@ -70,7 +70,7 @@ func contentSize(v Value) int {
 		n += 2
 	}
 	for _, e := range v.list {
-		n += 1 + protowire.SizeBytes(encodedSize(e))
+		n += 1 + protowire.SizeBytes(EncodedSize(e))
 	}
 	return n
 }

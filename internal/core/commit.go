@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
@@ -239,27 +240,30 @@ func (c *Core) validate(t *tx) error {
 	if err := t.checkSize(); err != nil {
 		return err
 	}
-	slices.SortFunc(t.writes, func(a, b storage.EntityWrite) int { return a.After.ID().Compare(b.After.ID()) })
-	for k := range t.writes {
-		w := &t.writes[k]
-		ids := make([]id.ID, len(w.Events))
-		for j, e := range w.Events {
-			ids[j] = e.ID
-		}
-		t.changes = append(t.changes, reactor.Change{Before: w.Before, After: w.After, Events: ids})
-	}
-	slices.SortStableFunc(t.changes, func(a, b reactor.Change) int {
-		if a.After.Collection() < b.After.Collection() {
-			return -1
-		} else if a.After.Collection() > b.After.Collection() {
-			return 1
-		}
-		return 0
-	})
+	t.sort()
 	for _, l := range learned {
 		c.learn(l.collection, l.props)
 	}
 	return nil
+}
+
+// sort puts the transaction's writes into the order of their entities, and
+// makes the changes that the reactor gets.
+func (t *tx) sort() {
+	slices.SortFunc(t.writes, func(a, b storage.EntityWrite) int { return a.After.ID().Compare(b.After.ID()) })
+	t.changes = make([]reactor.Change, len(t.writes))
+	ids := make([]id.ID, 0, len(t.writes))
+	for k := range t.writes {
+		w := &t.writes[k]
+		first := len(ids)
+		for _, e := range w.Events {
+			ids = append(ids, e.ID)
+		}
+		t.changes[k] = reactor.Change{Before: w.Before, After: w.After, Events: ids[first:len(ids):len(ids)]}
+	}
+	slices.SortStableFunc(t.changes, func(a, b reactor.Change) int {
+		return strings.Compare(a.After.Collection(), b.After.Collection())
+	})
 }
 
 func (t *tx) checkSize() error {
@@ -295,7 +299,7 @@ func (c *Core) newEvent(req *Request, e *Edit) (*event.Event, error) {
 		Entity:     e.Entity,
 		Collection: e.Collection,
 		Parents:    e.Base.Head().Parents(),
-		Author:     event.NodeAuthor(c.node),
+		Author:     c.author,
 		Actor:      req.Principal.Subject,
 		Tx:         req.ID,
 		Stamp:      c.now(),
@@ -385,6 +389,30 @@ func (c *Core) allow(p policy.Principal, w policy.Write) (err error) {
 	return nil
 }
 
+// group is the batch under way; what it is made of is used again by the next.
+type group struct {
+	batch storage.Batch
+	meta  []storage.MetaWrite
+	buf   []byte
+}
+
+// maxKeptGroup is the greatest buffer that is kept for the next group.
+const maxKeptGroup = 1 << 20
+
+// cut returns what was appended to the buffer since it had n bytes. It stays
+// valid when the buffer grows, since it keeps the array that it was made in.
+func (g *group) cut(n int) []byte { return g.buf[n:len(g.buf):len(g.buf)] }
+
+// begin forgets the last batch.
+func (g *group) begin() {
+	clear(g.batch.Txs)
+	clear(g.meta)
+	if cap(g.buf) > maxKeptGroup {
+		g.buf = nil
+	}
+	g.batch.Txs, g.batch.Meta, g.meta, g.buf = g.batch.Txs[:0], g.batch.Meta[:0], g.meta[:0], g.buf[:0]
+}
+
 // flush writes the next group unless one is under way.
 func (c *Core) flush() {
 	if len(c.writing) > 0 || len(c.waiting) == 0 || c.broken != nil {
@@ -397,23 +425,36 @@ func (c *Core) flush() {
 	}
 	c.writing = slices.Clone(c.waiting[:n])
 	c.waiting = slices.Delete(c.waiting, 0, n)
-	b := &storage.Batch{Txs: make([]storage.Tx, n), Meta: c.dirty}
-	c.dirty = nil
-	for k, t := range c.writing {
-		c.feedSeq++
-		feed := storage.MetaWrite{Key: feedKey(c.incarnation, c.feedSeq), Value: append([]byte(nil), t.req.ID[:]...)}
-		b.Txs[k] = storage.Tx{
-			ID:       t.req.ID,
-			Record:   appendRecord(nil, t),
-			Require:  t.req.Requires,
-			Entities: t.writes,
-			Meta:     append([]storage.MetaWrite{feed}, t.req.meta...),
-		}
+	g := &c.group
+	g.begin()
+	for _, t := range c.writing {
+		c.add(t)
 	}
 	// Requires were checked against states in flight; what the store sees in
 	// between is the same sequence of transactions.
-	b.Meta = append(b.Meta, storage.MetaWrite{Key: metaClock, Value: binary.BigEndian.AppendUint64(nil, uint64(c.clock.Last()))})
-	c.ex.Write(b, c.written)
+	from := len(g.buf)
+	g.buf = binary.BigEndian.AppendUint64(g.buf, uint64(c.clock.Last()))
+	g.batch.Meta = append(append(g.batch.Meta, c.dirty...), storage.MetaWrite{Key: metaClock, Value: g.cut(from)})
+	c.dirty = nil
+	c.ex.Write(&g.batch, c.written)
+}
+
+// add puts a transaction, its record and its feed entry into the batch.
+func (c *Core) add(t *tx) {
+	g := &c.group
+	c.feedSeq++
+	from := len(g.buf)
+	g.buf = appendRecord(g.buf, t)
+	record := g.cut(from)
+	from = len(g.buf)
+	g.buf = appendFeedKey(g.buf, c.incarnation, c.feedSeq)
+	feed := storage.MetaWrite{Key: g.cut(from), Value: t.req.ID[:]}
+	first := len(g.meta)
+	g.meta = append(append(g.meta, feed), t.req.meta...)
+	g.batch.Txs = append(g.batch.Txs, storage.Tx{
+		ID: t.req.ID, Record: record, Require: t.req.Requires, Entities: t.writes,
+		Meta: g.meta[first:len(g.meta):len(g.meta)],
+	})
 }
 
 // written takes the outcome of a write.

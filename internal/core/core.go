@@ -84,6 +84,7 @@ type Core struct {
 
 	clock       id.Clock
 	node        id.ID
+	author      event.Author // of the events made here
 	root        id.ID
 	epoch       id.ID
 	incarnation id.ID
@@ -99,6 +100,7 @@ type Core struct {
 	flyingTx map[event.TxID]*tx // transactions being read for, waiting or written
 	waiting  []*tx              // validated, for the next write
 	writing  []*tx              // the group being written
+	group    group              // its batch
 	pubs     []*publication     // written, not yet published; the first is at work
 	broken   error              // why nothing can be committed any more
 

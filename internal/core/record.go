@@ -20,15 +20,14 @@ type Touched struct {
 // appendRecord encodes what is kept of a transaction: for each entity (1,
 // repeated) collection (1), entity (2), first rev (3) and last rev (4).
 func appendRecord(b []byte, t *tx) []byte {
-	var x []byte
 	for k := range t.writes {
 		w := &t.writes[k]
-		entityID := w.After.ID()
-		x = pb.AppendBytes(x[:0], 1, w.After.Collection())
-		x = pb.AppendBytes(x, 2, entityID[:])
-		x = pb.AppendUint64(x, 3, w.Before.Rev()+1)
-		x = pb.AppendUint64(x, 4, w.After.Rev())
-		b = pb.AppendBytes(b, 1, x)
+		entityID, first, last := w.After.ID(), w.Before.Rev()+1, w.After.Rev()
+		b = pb.AppendLength(b, 1, pb.SizeBytes(1, len(w.After.Collection()))+pb.SizeBytes(2, id.Size)+pb.SizeUint64(3, first)+pb.SizeUint64(4, last))
+		b = pb.AppendBytes(b, 1, w.After.Collection())
+		b = pb.AppendBytes(b, 2, entityID[:])
+		b = pb.AppendUint64(b, 3, first)
+		b = pb.AppendUint64(b, 4, last)
 	}
 	return b
 }
@@ -67,10 +66,10 @@ func DecodeRecord(b []byte) ([]Touched, error) {
 	return out, r.Err()
 }
 
-// feedKey is the meta key of an entry of a process's feed (S62).
-func feedKey(incarnation id.ID, seq uint64) []byte {
-	k := slices.Concat(metaFeed, incarnation[:])
-	return binary.BigEndian.AppendUint64(k, seq)
+// appendFeedKey appends the meta key of an entry of a process's feed (S62).
+func appendFeedKey(b []byte, incarnation id.ID, seq uint64) []byte {
+	b = append(append(b, metaFeed...), incarnation[:]...)
+	return binary.BigEndian.AppendUint64(b, seq)
 }
 
 // FeedRange returns the bounds of the feed entries after a position; the zero

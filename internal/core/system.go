@@ -58,6 +58,7 @@ func (c *Core) load(ctx context.Context, snap storage.Snapshot) error {
 		c.setMeta(metaNode, c.node[:])
 		c.setMeta(metaEpoch, c.epoch[:])
 	}
+	c.author = event.NodeAuthor(c.node)
 	c.incarnation = c.randomID()
 	return c.loadCatalog(ctx, snap)
 }
@@ -88,8 +89,7 @@ func (c *Core) CreateSystem(done func(error)) {
 		return
 	}
 	birth := c.NewBirth()
-	author := event.NodeAuthor(c.node)
-	root := birth.EntityID(id.ID{}, SystemCollection, author)
+	root := birth.EntityID(id.ID{}, SystemCollection, c.author)
 	c.Commit(&Request{
 		ID:     c.newTxID(),
 		system: true,
@@ -138,7 +138,7 @@ func (c *Core) NewEntity(collection string) (event.Birth, id.ID, error) {
 		return event.Birth{}, id.ID{}, noSystem{}
 	}
 	b := c.NewBirth()
-	return b, b.EntityID(c.root, collection, event.NodeAuthor(c.node)), nil
+	return b, b.EntityID(c.root, collection, c.author), nil
 }
 
 type noSystem struct{}

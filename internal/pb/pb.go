@@ -234,9 +234,7 @@ func (r *Reader) Unknown() {
 
 // AppendBytes appends a length-delimited field, also when it is empty.
 func AppendBytes[T string | []byte](b []byte, num protowire.Number, v T) []byte {
-	b = protowire.AppendTag(b, num, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(len(v)))
-	return append(b, v...)
+	return append(AppendLength(b, num, len(v)), v...)
 }
 
 // AppendUint64 appends a varint field unless v is zero.
@@ -246,4 +244,25 @@ func AppendUint64(b []byte, num protowire.Number, v uint64) []byte {
 	}
 	b = protowire.AppendTag(b, num, protowire.VarintType)
 	return protowire.AppendVarint(b, v)
+}
+
+// AppendLength appends the head of a length-delimited field whose size bytes of
+// content the caller appends next.
+func AppendLength(b []byte, num protowire.Number, size int) []byte {
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendVarint(b, uint64(size))
+}
+
+// SizeBytes returns how many bytes a length-delimited field of size bytes of
+// content takes.
+func SizeBytes(num protowire.Number, size int) int {
+	return protowire.SizeTag(num) + protowire.SizeBytes(size)
+}
+
+// SizeUint64 returns how many bytes AppendUint64 appends.
+func SizeUint64(num protowire.Number, v uint64) int {
+	if v == 0 {
+		return 0
+	}
+	return protowire.SizeTag(num) + protowire.SizeVarint(v)
 }

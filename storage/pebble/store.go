@@ -37,6 +37,47 @@ type Store struct {
 	log   *log
 
 	mu sync.Mutex // one Apply at a time, so that preconditions hold
+
+	floor floor
+}
+
+// floor holds a snapshot that is older than the newest ones. Closing the oldest
+// snapshot of a store makes Pebble look for a compaction, which costs as much
+// as a small commit; above a floor closing is a matter of unlinking. What it
+// keeps from being dropped is the few versions since it was taken.
+type floor struct {
+	mu    sync.Mutex
+	under *pebble.Snapshot
+	taken int // snapshots since
+}
+
+// maxAboveFloor is how many snapshots are taken above one floor.
+const maxAboveFloor = 64
+
+// rise replaces the floor when enough snapshots were taken above it.
+func (f *floor) rise(db *pebble.DB) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.taken++; f.under != nil && f.taken < maxAboveFloor {
+		return nil
+	}
+	old := f.under
+	f.under, f.taken = db.NewSnapshot(), 0
+	if old == nil {
+		return nil
+	}
+	return old.Close()
+}
+
+// drop closes the floor.
+func (f *floor) drop() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.under == nil {
+		return nil
+	}
+	defer func() { f.under = nil }()
+	return f.under.Close()
 }
 
 // OpenStore opens the bytes under an engine. Several engines may live over one
@@ -190,6 +231,9 @@ func (s *Store) failed(doing string, err error) error {
 
 // Snapshot returns a view of everything that Apply has returned from.
 func (s *Store) Snapshot() (kv.Snapshot, error) {
+	if err := s.floor.rise(s.db); err != nil {
+		return nil, s.failed("read", err)
+	}
 	return snapshot{s, s.db.NewSnapshot()}, nil
 }
 
@@ -274,7 +318,7 @@ func (s *Store) Close() error {
 	if s.log.jammed() {
 		return s.failed("close", s.log.fatal())
 	}
-	return s.failed("close", s.db.Close())
+	return s.failed("close", errors.Join(s.floor.drop(), s.db.Close()))
 }
 
 type snapshot struct {
