@@ -99,7 +99,10 @@ func (x *executor) Random(b []byte) { x.random.read(b) }
 func (x *executor) Write(b *storage.Batch, done func(storage.Result, storage.Snapshot, error)) {
 	n := (*Node)(x)
 	x.effects = append(x.effects, func() []effect {
+		begun := time.Now()
 		res, err := n.engine.Commit(n.ctx, b)
+		n.metrics.Time(MetricWriteTime, time.Since(begun))
+		n.metrics.Count(MetricWrites, 1)
 		var snap storage.Snapshot
 		if err == nil {
 			snap, err = n.engine.Snapshot()

@@ -72,6 +72,7 @@ func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string
 			return
 		}
 		l.q = s.n.core.Subscribe(sel.sel, sel.allow, (*sink)(l))
+		s.n.countQueries()
 	})
 	if err != nil {
 		return nil, err
@@ -190,7 +191,10 @@ func (q *LiveQuery[V]) Err() error { return q.l.failure() }
 // Close ends the query: no callback starts any more. One that is running ends
 // by itself; Done says when.
 func (q *LiveQuery[V]) Close() {
-	q.l.n.do(func() { q.l.n.core.Unsubscribe(q.l.q) })
+	q.l.n.do(func() {
+		q.l.n.core.Unsubscribe(q.l.q)
+		q.l.n.countQueries()
+	})
 	q.l.close(nil)
 }
 

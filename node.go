@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
@@ -38,6 +39,8 @@ type NodeOptions struct {
 	CacheSize int
 	// Logger takes warnings and errors; nil is silent.
 	Logger Logger
+	// Metrics takes measurements; nil is for nobody.
+	Metrics Metrics
 }
 
 const defaultCacheSize = 64 << 20
@@ -45,12 +48,13 @@ const defaultCacheSize = 64 << 20
 // Node is a participant of a system: it holds entities in its storage engine,
 // commits transactions and keeps live queries up to date.
 type Node struct {
-	engine storage.Engine
-	kinds  *property.Registry
-	log    Logger
-	ctx    context.Context // of the node's own work; ended by Close
-	stop   context.CancelFunc
-	work   sync.WaitGroup // goroutines of the node
+	engine  storage.Engine
+	kinds   *property.Registry
+	log     Logger
+	metrics Metrics
+	ctx     context.Context // of the node's own work; ended by Close
+	stop    context.CancelFunc
+	work    sync.WaitGroup // goroutines of the node
 
 	models     sync.Map     // *schema.Model -> error of its registration
 	generation atomic.Value // of the engine's indexes, that the published snapshot knows
@@ -77,12 +81,16 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		return nil, errNoPolicy
 	}
 	n := &Node{
-		engine: engine,
-		kinds:  property.NewRegistry(append([]property.Kind{lww.Kind}, opts.PropertyKinds...)...),
-		log:    opts.Logger,
+		engine:  engine,
+		kinds:   property.NewRegistry(append([]property.Kind{lww.Kind}, opts.PropertyKinds...)...),
+		log:     opts.Logger,
+		metrics: opts.Metrics,
 	}
 	if n.log == nil {
 		n.log = silent{}
+	}
+	if n.metrics == nil {
+		n.metrics = noMetrics{}
 	}
 	cfg := core.Config{Kinds: n.kinds, Policy: opts.Policy, Constraints: opts.Constraints, CacheSize: opts.CacheSize, ClosedSchema: opts.ClosedSchema}
 	if cfg.CacheSize == 0 {
@@ -125,7 +133,10 @@ func (n *Node) Close() error {
 		return nil
 	}
 	n.commits.Wait()
-	n.do(n.core.Close)
+	n.do(func() {
+		n.core.Close()
+		n.countQueries()
+	})
 	n.stop()
 	n.work.Wait()
 	return nil
@@ -262,10 +273,18 @@ func (closedError) Unwrap() error { return ErrClosed }
 
 // commit hands a transaction to the core and waits for the outcome.
 func (n *Node) commit(req *core.Request) error {
-	return n.wait(func(done func(error)) {
+	begun := time.Now()
+	err := n.wait(func(done func(error)) {
 		req.Done = func(_ []*entity.State, err error) { done(err) }
 		n.core.Commit(req)
 	})
+	n.metrics.Time(MetricCommitTime, time.Since(begun))
+	if err != nil {
+		n.metrics.Count(MetricRefused, 1)
+	} else {
+		n.metrics.Count(MetricCommits, 1)
+	}
+	return err
 }
 
 // readable returns a published state that p may read, nil when there is none.

@@ -1,0 +1,33 @@
+package ankurah
+
+import "time"
+
+// Metrics takes what a node measures, under the names below. Its methods are
+// called often, from several goroutines, and must return at once.
+type Metrics interface {
+	// Count adds n to a counter.
+	Count(name string, n int)
+	// Gauge says how many there are now.
+	Gauge(name string, n int)
+	// Time says how long something took.
+	Time(name string, d time.Duration)
+}
+
+// What a node measures.
+const (
+	MetricCommits     = "ankurah_commits"      // counter: transactions that were committed
+	MetricRefused     = "ankurah_refused"      // counter: transactions that were refused or failed
+	MetricCommitTime  = "ankurah_commit_time"  // time of one Commit, for its caller
+	MetricWrites      = "ankurah_writes"       // counter: batches written; commits beside writes is the group's size
+	MetricWriteTime   = "ankurah_write_time"   // time of writing a batch, its sync included
+	MetricLiveQueries = "ankurah_live_queries" // gauge: live queries that are open
+)
+
+type noMetrics struct{}
+
+func (noMetrics) Count(string, int)          {}
+func (noMetrics) Gauge(string, int)          {}
+func (noMetrics) Time(string, time.Duration) {}
+
+// countQueries is called under the lock, so that the last word is right.
+func (n *Node) countQueries() { n.metrics.Gauge(MetricLiveQueries, n.core.Queries()) }
