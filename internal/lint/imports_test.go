@@ -37,8 +37,10 @@ var rules = []struct {
 	{"storage/memory", []string{"pure", "storage", "storage/kv"}, "engines do not know each other"},
 	{"storage/pebble", []string{"pure", "storage", "storage/kv"}, "engines do not know each other"},
 	{"internal/reactor", []string{"pure"}, "routing needs no storage and no node"},
+	{"transport", nil, "a contract: bytes and nothing of what is in them"},
+	{"transport/local", []string{"transport"}, "transports do not know what they carry"},
 	{"internal/core", []string{"pure", "storage", "policy", "internal/reactor"}, "the state machine does no I/O of its own"},
-	{"", []string{"pure", "storage", "policy", "internal/reactor", "internal/core"}, "the root is the shell; engines are the user's choice"},
+	{"", []string{"pure", "storage", "policy", "transport", "internal/reactor", "internal/core"}, "the root is the shell; engines are the user's choice"},
 }
 
 // browserBan lists what must not be linked into a browser program: size.
