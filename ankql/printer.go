@@ -31,16 +31,7 @@ func (q *Query) String() string {
 // can give: lists, documents, and NaN or infinity inside JSON.
 func (s *Selection) String() string {
 	var p printer
-	p.where(s.Where)
-	p.order(s.Order)
-	if s.Limit >= 0 {
-		p.clause("LIMIT ")
-		p.WriteString(strconv.Itoa(s.Limit))
-	}
-	if s.After != nil {
-		p.clause("AFTER ")
-		p.quote(s.After.String(), '\'')
-	}
+	p.selection(s)
 	return p.String()
 }
 
@@ -105,7 +96,23 @@ func (op Op) String() string {
 	return "operator " + strconv.Itoa(int(op))
 }
 
-type printer struct{ strings.Builder }
+type printer struct {
+	strings.Builder
+	params *[]value.Value // of a template; nil: every literal is written out
+}
+
+func (p *printer) selection(s *Selection) {
+	p.where(s.Where)
+	p.order(s.Order)
+	if s.Limit >= 0 {
+		p.clause("LIMIT ")
+		p.WriteString(strconv.Itoa(s.Limit))
+	}
+	if s.After != nil {
+		p.clause("AFTER ")
+		p.quote(s.After.String(), '\'')
+	}
+}
 
 // clause begins a clause, with a space behind what stands before it.
 func (p *printer) clause(s string) {
@@ -164,7 +171,7 @@ func (p *printer) expr(e Expr, least int) {
 		p.expr(e.X, levelNot)
 	case *Neg:
 		p.WriteByte('-')
-		if l, ok := e.X.(*Literal); ok && l.Value.Kind().Numeric() && !strings.HasPrefix(numberText(l.Value), "-") {
+		if l, ok := e.X.(*Literal); ok && p.params == nil && l.Value.Kind().Numeric() && !strings.HasPrefix(numberText(l.Value), "-") {
 			// Without parentheses the sign would belong to the number.
 			p.WriteByte('(')
 			p.literal(l.Value)
@@ -281,9 +288,16 @@ func (p *printer) quote(s string, quote byte) {
 }
 
 func (p *printer) literal(v value.Value) {
-	switch v.Kind() {
-	case value.KindNull:
+	switch {
+	case v.IsNull():
 		p.WriteString("NULL")
+		return
+	case p.params != nil && v.Kind() != value.KindBool:
+		p.WriteByte('?')
+		*p.params = append(*p.params, v)
+		return
+	}
+	switch v.Kind() {
 	case value.KindBool:
 		if v.Bool() {
 			p.WriteString("TRUE")

@@ -1,0 +1,40 @@
+package ankql
+
+import (
+	"strconv"
+
+	"github.com/ankurah/ankurah-go/schema"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+// MaxTemplate is the greatest length of a template's text in bytes. It is
+// greater than [MaxText], since a parameter of a query may stand for many
+// literals of its template.
+const MaxTemplate = 1 << 20
+
+// Template returns the selection as a text and the values of its parameters,
+// from which [BindTemplate] makes the same selection again, types of literals
+// included: this is how a selection goes to another node.
+func (s *Selection) Template() (text string, params []value.Value) {
+	p := printer{params: &params}
+	p.selection(s)
+	return p.String(), params
+}
+
+// BindTemplate returns the selection that [Selection.Template] was called on,
+// or one like it where m knows other types. Errors are those of [Parse] and
+// [Bind].
+func BindTemplate(text string, params []value.Value, m *schema.Model, collection string) (*Selection, error) {
+	if len(text) > MaxTemplate {
+		return nil, syntaxError(text, 0, "the query is longer than "+strconv.Itoa(MaxTemplate)+" bytes")
+	}
+	q, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	args := make([]any, len(params))
+	for k, v := range params {
+		args[k] = v
+	}
+	return Bind(q, m, collection, args...)
+}
