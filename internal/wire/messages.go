@@ -1,0 +1,632 @@
+package wire
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/pb"
+)
+
+// Hello is the first message each way (S34).
+type Hello struct {
+	Min, Max    uint64   // versions of the protocol
+	Node        id.ID    // who sends it
+	Incarnation id.ID    // its process
+	Root        id.ID    // its system, zero while it has none
+	Epoch       id.ID    // a server's: of its store
+	Now         uint64   // its wall clock in Unix milliseconds
+	High        id.Stamp // a server's: the high-water mark of its clock
+	Credential  []byte   // a client's
+	Subject     string   // a server's: the principal that the credential stands for
+	App         uint64   // version of the client's application; a server's: the least that it takes
+}
+
+func (*Hello) kind() protowire.Number { return kHello }
+func (m *Hello) append(b []byte) []byte {
+	b = pb.AppendUint64(b, 1, m.Min)
+	b = pb.AppendUint64(b, 2, m.Max)
+	b = appendID(b, 3, m.Node)
+	b = appendID(b, 4, m.Incarnation)
+	b = appendID(b, 5, m.Root)
+	b = appendID(b, 6, m.Epoch)
+	b = pb.AppendUint64(b, 7, m.Now)
+	b = pb.AppendUint64(b, 8, uint64(m.High))
+	b = appendRaw(b, 9, m.Credential)
+	b = appendText(b, 10, m.Subject)
+	return pb.AppendUint64(b, 11, m.App)
+}
+func (m *Hello) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			m.Min = number(r)
+		case 2:
+			m.Max = number(r)
+		case 3:
+			fixedID(r, &m.Node)
+		case 4:
+			fixedID(r, &m.Incarnation)
+		case 5:
+			fixedID(r, &m.Root)
+		case 6:
+			fixedID(r, &m.Epoch)
+		case 7:
+			m.Now = number(r)
+		case 8:
+			m.High = id.Stamp(number(r))
+		case 9:
+			m.Credential = raw(r)
+		case 10:
+			m.Subject = text(r, maxSubject)
+		case 11:
+			m.App = number(r)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1, 2, 3, 4)
+}
+
+// Reject ends a connection that was not accepted.
+type Reject struct {
+	Code  Code
+	Text  string
+	Retry uint64 // milliseconds; 0 says nothing
+}
+
+func (*Reject) kind() protowire.Number { return kReject }
+func (m *Reject) append(b []byte) []byte {
+	return pb.AppendUint64(appendReason(b, m.Code, m.Text), 3, m.Retry)
+}
+func (m *Reject) decode(r *pb.Reader) { reason(r, &m.Code, &m.Text, &m.Retry) }
+
+// Bye ends a connection that was accepted; the client is to move on.
+type Bye struct {
+	Code  Code
+	Text  string
+	Retry uint64 // milliseconds; 0 says nothing
+}
+
+func (*Bye) kind() protowire.Number { return kBye }
+func (m *Bye) append(b []byte) []byte {
+	return pb.AppendUint64(appendReason(b, m.Code, m.Text), 3, m.Retry)
+}
+func (m *Bye) decode(r *pb.Reader) { reason(r, &m.Code, &m.Text, &m.Retry) }
+
+func appendReason(b []byte, code Code, s string) []byte {
+	return appendText(appendText(b, 1, string(code)), 2, s)
+}
+
+// reason reads code (1), text (2) and a number (3).
+func reason(r *pb.Reader, code *Code, s *string, n *uint64) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			*code = Code(text(r, maxName))
+		case 2:
+			*s = text(r, MaxText)
+		case 3:
+			*n = number(r)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1)
+}
+
+// Known is what a client has of an entity (S35).
+type Known struct {
+	Entity id.ID
+	Rev    uint64
+}
+
+// Query asks for the rows of a selection, once or with what happens to them
+// from then on, or for their number.
+type Query struct {
+	ID         uint64
+	Collection string
+	Text       string   // a template of the query language
+	Params     [][]byte // encoded values
+	Live       bool     // pushes follow until Cancel
+	Count      bool     // only the number is wanted
+	Lenient    bool     // fields that the server does not know are missing, not errors
+	Known      []Known  // sorted by entity
+}
+
+func (*Query) kind() protowire.Number { return kQuery }
+func (m *Query) append(b []byte) []byte {
+	b = pb.AppendUint64(b, 1, m.ID)
+	b = appendText(b, 2, m.Collection)
+	b = appendText(b, 3, m.Text)
+	for _, p := range m.Params {
+		b = pb.AppendBytes(b, 4, p)
+	}
+	b = appendBool(b, 5, m.Live)
+	b = appendBool(b, 6, m.Count)
+	b = appendBool(b, 7, m.Lenient)
+	return appendKnown(b, 8, m.Known)
+}
+func (m *Query) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			m.ID = number(r)
+		case 2:
+			m.Collection = text(r, maxName)
+		case 3:
+			m.Text = text(r, 1<<20)
+		case 4:
+			r.Repeated()
+			m.Params = append(m.Params, r.Bytes())
+		case 5:
+			m.Live = boolean(r)
+		case 6:
+			m.Count = boolean(r)
+		case 7:
+			m.Lenient = boolean(r)
+		case 8:
+			m.Known = known(r)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1, 2)
+}
+
+// appendKnown appends entities, each as 16 bytes and a varint.
+func appendKnown(b []byte, num protowire.Number, list []Known) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	size := len(list) * id.Size
+	for k := range list {
+		size += protowire.SizeVarint(list[k].Rev)
+	}
+	b = pb.AppendLength(b, num, size)
+	for k := range list {
+		b = protowire.AppendVarint(append(b, list[k].Entity[:]...), list[k].Rev)
+	}
+	return b
+}
+
+func known(r *pb.Reader) []Known {
+	b := raw(r)
+	out := make([]Known, 0, len(b)/(id.Size+1))
+	for len(b) > 0 && r.Err() == nil {
+		var k Known
+		n := copy(k.Entity[:], b)
+		if n < id.Size {
+			r.Fail("truncated list of known entities")
+			return nil
+		}
+		rev, size := protowire.ConsumeVarint(b[n:])
+		if size < 0 || size != protowire.SizeVarint(rev) {
+			r.Fail("bad rev in the list of known entities")
+			return nil
+		}
+		k.Rev = rev
+		if len(out) > 0 && !out[len(out)-1].Entity.Less(k.Entity) {
+			r.Fail("known entities are not sorted and unique")
+			return nil
+		}
+		out = append(out, k)
+		b = b[n+size:]
+	}
+	return out
+}
+
+// Cancel ends a query.
+type Cancel struct{ ID uint64 }
+
+func (*Cancel) kind() protowire.Number   { return kCancel }
+func (m *Cancel) append(b []byte) []byte { return pb.AppendUint64(b, 1, m.ID) }
+func (m *Cancel) decode(r *pb.Reader)    { only(r, &m.ID) }
+
+// Sync asks for, and is, the answer that everything asked for before it has
+// been answered (S36).
+type Sync struct{ ID uint64 }
+
+func (*Sync) kind() protowire.Number   { return kSync }
+func (m *Sync) append(b []byte) []byte { return pb.AppendUint64(b, 1, m.ID) }
+func (m *Sync) decode(r *pb.Reader)    { only(r, &m.ID) }
+
+// Ping asks for a [Pong] with the same number.
+type Ping struct{ N uint64 }
+
+func (*Ping) kind() protowire.Number   { return kPing }
+func (m *Ping) append(b []byte) []byte { return pb.AppendUint64(b, 1, m.N) }
+func (m *Ping) decode(r *pb.Reader)    { only(r, &m.N) }
+
+// Pong answers a [Ping].
+type Pong struct{ N uint64 }
+
+func (*Pong) kind() protowire.Number   { return kPong }
+func (m *Pong) append(b []byte) []byte { return pb.AppendUint64(b, 1, m.N) }
+func (m *Pong) decode(r *pb.Reader)    { only(r, &m.N) }
+
+// only reads a message of one number.
+func only(r *pb.Reader, n *uint64) {
+	for r.Next() {
+		if r.Num == 1 {
+			*n = number(r)
+		} else {
+			r.Unknown()
+		}
+	}
+	r.Require(1)
+}
+
+// Rows is a part of the answer to a [Query] or a [Want].
+type Rows struct {
+	ID      uint64
+	Changes []Change
+	Result  []id.ID // the rows, in no order
+	Bound   string  // a cursor: of a live window that is full, its last row
+	Done    bool    // the last part
+}
+
+func (*Rows) kind() protowire.Number { return kRows }
+func (m *Rows) append(b []byte) []byte {
+	b = pb.AppendUint64(b, 1, m.ID)
+	b = appendChanges(b, 2, m.Changes)
+	b = appendIDs(b, 3, m.Result)
+	b = appendText(b, 4, m.Bound)
+	return appendBool(b, 5, m.Done)
+}
+func (m *Rows) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			m.ID = number(r)
+		case 2:
+			r.Repeated()
+			m.Changes = append(m.Changes, change(r))
+		case 3:
+			m.Result = ids(r)
+		case 4:
+			m.Bound = text(r, MaxText)
+		case 5:
+			m.Done = boolean(r)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1)
+}
+
+// Counted answers a [Query] for a number.
+type Counted struct{ ID, N uint64 }
+
+func (*Counted) kind() protowire.Number { return kCounted }
+func (m *Counted) append(b []byte) []byte {
+	return pb.AppendUint64(pb.AppendUint64(b, 1, m.ID), 2, m.N)
+}
+func (m *Counted) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			m.ID = number(r)
+		case 2:
+			m.N = number(r)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1)
+}
+
+// Bound says where a live window ends from now on.
+type Bound struct {
+	Query  uint64
+	Cursor string // "" when the window is not full: it has no end
+}
+
+// Push is what one commit did to the rows of the live queries of a connection
+// (S37).
+type Push struct {
+	Changes []Change
+	Bounds  []Bound
+}
+
+func (*Push) kind() protowire.Number { return kPush }
+func (m *Push) append(b []byte) []byte {
+	b = appendChanges(b, 1, m.Changes)
+	for _, x := range m.Bounds {
+		body := appendText(pb.AppendUint64(nil, 1, x.Query), 2, x.Cursor)
+		b = pb.AppendBytes(b, 2, body)
+	}
+	return b
+}
+func (m *Push) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			r.Repeated()
+			m.Changes = append(m.Changes, change(r))
+		case 2:
+			r.Repeated()
+			m.Bounds = append(m.Bounds, bound(r))
+		default:
+			r.Unknown()
+		}
+	}
+}
+
+func bound(outer *pb.Reader) (x Bound) {
+	r := pb.NewReader("bound", outer.Bytes())
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			x.Query = number(r)
+		case 2:
+			x.Cursor = text(r, MaxText)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1)
+	if err := r.Err(); err != nil {
+		outer.FailWith(err)
+	}
+	return x
+}
+
+// Require is a head that a transaction wants to find (S21).
+type Require struct {
+	Collection string
+	Entity     id.ID
+	Head       event.Head
+}
+
+// Submit is a transaction to decide on.
+type Submit struct {
+	Tx       event.TxID
+	Events   [][]byte // encoded events
+	Requires []Require
+}
+
+func (*Submit) kind() protowire.Number { return kSubmit }
+func (m *Submit) append(b []byte) []byte {
+	b = pb.AppendBytes(b, 1, m.Tx[:])
+	for _, e := range m.Events {
+		b = pb.AppendBytes(b, 2, e)
+	}
+	for k := range m.Requires {
+		q := &m.Requires[k]
+		body := pb.AppendBytes(pb.AppendBytes(nil, 1, q.Collection), 2, q.Entity[:])
+		b = pb.AppendBytes(b, 3, appendHead(body, 3, q.Head))
+	}
+	return b
+}
+func (m *Submit) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			r.Fixed(m.Tx[:])
+		case 2:
+			r.Repeated()
+			m.Events = append(m.Events, raw(r))
+		case 3:
+			r.Repeated()
+			m.Requires = append(m.Requires, require(r))
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1)
+}
+
+func require(outer *pb.Reader) (q Require) {
+	r := pb.NewReader("requirement", outer.Bytes())
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			q.Collection = text(r, maxName)
+		case 2:
+			fixedID(r, &q.Entity)
+		case 3:
+			r.Repeated()
+			tip(r, &q.Head)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1, 2)
+	if err := r.Err(); err != nil {
+		outer.FailWith(err)
+	}
+	return q
+}
+
+// Ack says that a transaction is stored, and what it made of its entities.
+type Ack struct {
+	Tx      event.TxID
+	Changes []Change // without the events, which the sender has
+}
+
+func (*Ack) kind() protowire.Number { return kAck }
+func (m *Ack) append(b []byte) []byte {
+	return appendChanges(pb.AppendBytes(b, 1, m.Tx[:]), 2, m.Changes)
+}
+func (m *Ack) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			r.Fixed(m.Tx[:])
+		case 2:
+			r.Repeated()
+			m.Changes = append(m.Changes, change(r))
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1)
+}
+
+// Refuse says that a transaction was not stored, and whether it ever can be
+// (S28: the code says).
+type Refuse struct {
+	Tx   event.TxID
+	Code Code
+	Text string
+	Now  uint64 // the server's clock in Unix milliseconds
+}
+
+func (*Refuse) kind() protowire.Number { return kRefuse }
+func (m *Refuse) append(b []byte) []byte {
+	b = pb.AppendBytes(b, 1, m.Tx[:])
+	b = appendText(b, 2, string(m.Code))
+	b = appendText(b, 3, m.Text)
+	return pb.AppendUint64(b, 4, m.Now)
+}
+func (m *Refuse) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			r.Fixed(m.Tx[:])
+		case 2:
+			m.Code = Code(text(r, maxName))
+		case 3:
+			m.Text = text(r, MaxText)
+		case 4:
+			m.Now = number(r)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1, 2)
+}
+
+// Credential replaces a client's credential while the connection lasts.
+type Credential struct{ Credential []byte }
+
+func (*Credential) kind() protowire.Number   { return kCredential }
+func (m *Credential) append(b []byte) []byte { return appendRaw(b, 1, m.Credential) }
+func (m *Credential) decode(r *pb.Reader) {
+	for r.Next() {
+		if r.Num == 1 {
+			m.Credential = raw(r)
+		} else {
+			r.Unknown()
+		}
+	}
+}
+
+// Want asks for entities by ID; a [Rows] answers it.
+type Want struct {
+	ID         uint64
+	Collection string
+	Entities   []Known // rev 0: nothing is known
+}
+
+func (*Want) kind() protowire.Number { return kWant }
+func (m *Want) append(b []byte) []byte {
+	b = pb.AppendUint64(b, 1, m.ID)
+	b = appendText(b, 2, m.Collection)
+	return appendKnown(b, 3, m.Entities)
+}
+func (m *Want) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			m.ID = number(r)
+		case 2:
+			m.Collection = text(r, maxName)
+		case 3:
+			m.Entities = known(r)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1, 2, 3)
+}
+
+// History asks for the events of an entity after a rev.
+type History struct {
+	ID         uint64
+	Collection string
+	Entity     id.ID
+	After      uint64
+}
+
+func (*History) kind() protowire.Number { return kHistory }
+func (m *History) append(b []byte) []byte {
+	b = pb.AppendUint64(b, 1, m.ID)
+	b = appendText(b, 2, m.Collection)
+	b = appendID(b, 3, m.Entity)
+	return pb.AppendUint64(b, 4, m.After)
+}
+func (m *History) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			m.ID = number(r)
+		case 2:
+			m.Collection = text(r, maxName)
+		case 3:
+			fixedID(r, &m.Entity)
+		case 4:
+			m.After = number(r)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1, 2, 3)
+}
+
+// Events is a part of the answer to a [History].
+type Events struct {
+	ID     uint64
+	Events [][]byte // encoded, by rev
+	Done   bool
+}
+
+func (*Events) kind() protowire.Number { return kEvents }
+func (m *Events) append(b []byte) []byte {
+	b = pb.AppendUint64(b, 1, m.ID)
+	for _, e := range m.Events {
+		b = pb.AppendBytes(b, 2, e)
+	}
+	return appendBool(b, 3, m.Done)
+}
+func (m *Events) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			m.ID = number(r)
+		case 2:
+			r.Repeated()
+			m.Events = append(m.Events, raw(r))
+		case 3:
+			m.Done = boolean(r)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1)
+}
+
+// Fail answers a request that failed, or ends a live query.
+type Fail struct {
+	ID   uint64
+	Code Code
+	Text string
+}
+
+func (*Fail) kind() protowire.Number { return kFail }
+func (m *Fail) append(b []byte) []byte {
+	b = appendReason(b, m.Code, m.Text)
+	return pb.AppendUint64(b, 3, m.ID)
+}
+func (m *Fail) decode(r *pb.Reader) {
+	reason(r, &m.Code, &m.Text, &m.ID)
+	r.Require(3)
+}
+
+func fixedID(r *pb.Reader, i *id.ID) {
+	r.Fixed(i[:])
+	if i.IsZero() {
+		r.Fail("a zero ID is left out")
+	}
+}
