@@ -10,6 +10,7 @@ import (
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/property"
 	"github.com/ankurah/ankurah-go/property/lww"
+	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -248,6 +249,16 @@ func Changed(before, after *State) []string {
 	}
 	return keys
 }
+
+// Gone returns what stands for an entity that a node does not hold any more: it
+// does not exist and has no events.
+func Gone(collection string, entity id.ID) *State {
+	deleted := property.Property{Last: overlay, Value: value.Bool(true)}
+	return &State{id: entity, collection: collection, entries: []Entry{{Deleted, schema.LWW, deleted}}}
+}
+
+// IsGone reports whether s is what [Gone] returns, or nil.
+func (s *State) IsGone() bool { return s == nil || s.rev == 0 && !s.Exists() }
 
 // SetDeleted returns the operation that deletes (true) or restores an entity.
 func SetDeleted(deleted bool) event.Operation { return lww.Set(Deleted, value.Bool(deleted)) }

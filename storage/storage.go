@@ -83,7 +83,7 @@ type Require struct {
 // that the stored head is that of Before.
 type EntityWrite struct {
 	Before *entity.State // nil: the entity must not exist
-	After  *entity.State
+	After  *entity.State // [entity.Gone]: the state is removed, events stay
 	Events []*event.Event // sorted by ID; stored at revs Before.Rev()+1 … After.Rev()
 }
 

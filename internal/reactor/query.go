@@ -111,9 +111,6 @@ func (q *Query) Apply(changes []Change) bool {
 	touched := false
 	for _, c := range changes {
 		old := q.byID[c.After.ID()]
-		if old != nil && old.Rev() >= c.After.Rev() {
-			continue // the rows were read after this commit
-		}
 		now := q.matches(c.After)
 		if now && q.bound != nil && q.sel.CompareCursor(c.After, q.bound) > 0 {
 			now = false // beyond what is known; a refill will find it
@@ -272,7 +269,7 @@ func (q *Query) diff(shown []*entity.State, changes []Change) []RowChange {
 		}
 		switch {
 		case !there:
-		case was.Rev() == s.Rev():
+		case was.Head().Equal(s.Head()):
 			continue
 		default:
 			r.Kind, r.Created, r.Before = Updated, false, was

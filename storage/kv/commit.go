@@ -347,7 +347,9 @@ func checkWrite(w *storage.EntityWrite) string {
 	switch {
 	case w.After == nil:
 		return "it has no state"
-	case w.After.Rev() == 0 || len(w.After.Head()) == 0:
+	case w.After.IsGone() && (w.Before == nil || len(w.Events) > 0):
+		return "only what is stored can be removed, and by no event"
+	case !w.After.IsGone() && (w.After.Rev() == 0 || len(w.After.Head()) == 0):
 		return "it has no event"
 	case !event.ValidName(w.After.Collection()):
 		return "it is in no collection"

@@ -52,16 +52,19 @@ func (e *Engine) writeEntity(w *storage.EntityWrite) {
 
 	key := len(c.buf)
 	c.buf = e.keys.state(c.buf, col.name, s.ID())
-	value := len(c.buf)
-	c.buf = s.Append(c.buf)
-	c.put(key, value)
+	if value := len(c.buf); s.IsGone() {
+		c.delete(key)
+	} else {
+		c.buf = s.Append(c.buf)
+		c.put(key, value)
+	}
 
 	rev := s.Rev() - uint64(len(w.Events))
 	for _, ev := range w.Events {
 		rev++
 		key = len(c.buf)
 		c.buf = e.keys.event(c.buf, s.ID(), rev)
-		value = len(c.buf)
+		value := len(c.buf)
 		c.buf = ev.Append(c.buf)
 		c.put(key, value)
 

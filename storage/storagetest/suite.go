@@ -37,6 +37,7 @@ func Run(t *testing.T, c Config) {
 	t.Run("claims", s.claims)
 	t.Run("malformed", s.malformed)
 	t.Run("random commits", s.randomCommits)
+	t.Run("copies", s.copies)
 	t.Run("history", s.history)
 	t.Run("meta", s.meta)
 	t.Run("collections", s.collections)
