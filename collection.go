@@ -216,6 +216,9 @@ func (rd reader) get(ctx context.Context, collection string, id ID) (*entity.Sta
 			return s, err
 		}
 	}
+	if err := rd.bring(ctx, collection, id); err != nil {
+		return nil, err
+	}
 	s, err := rd.n.readable(ctx, rd.p, collection, id)
 	if err == nil && (s == nil || !s.Exists()) {
 		err = &NotFoundError{collection, id}
@@ -230,6 +233,12 @@ func (rd reader) rows(ctx context.Context, sel *ankql.Selection) iter.Seq2[*enti
 		sel, allow, err := rd.n.core.Narrow(sel, rd.p)
 		if err == nil && rd.tx != nil {
 			err = rd.tx.live()
+		}
+		if err == nil {
+			err = rd.n.principal(rd.p)
+		}
+		if err == nil && !rd.n.durable {
+			allow, err = rd.fetch(ctx, sel)
 		}
 		if err != nil {
 			yield(nil, err)
@@ -311,7 +320,13 @@ func (rd reader) count(ctx context.Context, sel *ankql.Selection) (int64, error)
 	if err != nil {
 		return 0, err
 	}
-	if allow == nil && (rd.tx == nil || len(rd.tx.order) == 0) {
+	if err := rd.n.principal(rd.p); err != nil {
+		return 0, err
+	}
+	if n, ok, err := rd.remoteCount(ctx, narrowed); ok || err != nil {
+		return n, err
+	}
+	if allow == nil && !rd.remote() && (rd.tx == nil || len(rd.tx.order) == 0) {
 		snap, err := rd.n.current()
 		if err != nil {
 			return 0, err

@@ -12,27 +12,35 @@ import (
 
 // Errors that callers branch on, with errors.Is.
 var (
-	ErrNotFound        = errors.New("not found")
-	ErrTxDone          = errors.New("transaction is over")
-	ErrClosed          = core.ErrClosed
-	ErrConflict        = core.ErrConflict
-	ErrNoSystem        = core.ErrNoSystem
-	ErrSystemExists    = core.ErrSystemExists
-	ErrReserved        = core.ErrReserved
-	ErrTooLarge        = core.ErrTooLarge
-	ErrSchema          = core.ErrSchema
-	ErrIncompatible    = schema.ErrIncompatible
-	ErrDenied          = policy.ErrDenied
-	ErrUnauthenticated = policy.ErrUnauthenticated
-	ErrConstraint      = policy.ErrConstraint
-	ErrQuery           = ankql.ErrBind
-	ErrStoreLocked     = storage.ErrLocked
-	ErrStoreCorrupt    = storage.ErrCorrupt
-	ErrReferencePath   = ankql.ErrReferencePath
-	errNoDurability    = errors.New("ankurah: only durable nodes can be opened: set NodeOptions.Durable")
-	errNoPolicy        = errors.New("ankurah: a durable node needs a policy: set NodeOptions.Policy, to policy.Permissive{} if everybody may do everything")
-	errAfterCommit     = errors.New("ankurah: the transaction was committed: begin another one")
-	errAfterRollback   = errors.New("ankurah: the transaction was rolled back: begin another one")
+	ErrNotFound         = errors.New("not found")
+	ErrTxDone           = errors.New("transaction is over")
+	ErrClosed           = core.ErrClosed
+	ErrConflict         = core.ErrConflict
+	ErrNoSystem         = core.ErrNoSystem
+	ErrSystemExists     = core.ErrSystemExists
+	ErrReserved         = core.ErrReserved
+	ErrTooLarge         = core.ErrTooLarge
+	ErrSchema           = core.ErrSchema
+	ErrIncompatible     = schema.ErrIncompatible
+	ErrDenied           = policy.ErrDenied
+	ErrUnauthenticated  = policy.ErrUnauthenticated
+	ErrConstraint       = policy.ErrConstraint
+	ErrQuery            = ankql.ErrBind
+	ErrStoreLocked      = storage.ErrLocked
+	ErrStoreCorrupt     = storage.ErrCorrupt
+	ErrReferencePath    = ankql.ErrReferencePath
+	ErrNotReady         = errors.New("not ready")
+	ErrSystem           = core.ErrSystem
+	ErrPrincipal        = core.ErrPrincipal
+	ErrVersion          = core.ErrVersion
+	ErrOverloaded       = core.ErrOverloaded
+	ErrDisconnected     = core.ErrDisconnected
+	ErrDependsOnRefused = core.ErrDependsOnRefused
+	ErrRemote           = core.ErrRemote
+	errEphemeral        = errors.New("ankurah: systems are created on durable nodes: set NodeOptions.Durable, or connect to one")
+	errNoPolicy         = errors.New("ankurah: a durable node needs a policy: set NodeOptions.Policy, to policy.Permissive{} if everybody may do everything")
+	errAfterCommit      = errors.New("ankurah: the transaction was committed: begin another one")
+	errAfterRollback    = errors.New("ankurah: the transaction was rolled back: begin another one")
 )
 
 // NotFoundError says which entity is not there, or not readable.

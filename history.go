@@ -50,6 +50,12 @@ func (c Collection[M, V, E]) History(ctx context.Context, s *Session, who Identi
 }
 
 func (n *Node) history(ctx context.Context, s *Session, collection string, id ID, yield func(Event, error) bool) error {
+	if err := n.principal(s.p); err != nil {
+		return err
+	}
+	if !n.durable {
+		return n.remoteHistory(ctx, collection, id, yield)
+	}
 	snap, err := n.current()
 	if err != nil {
 		return err

@@ -38,6 +38,7 @@ type live struct {
 	closed   bool
 	err      error
 	done     chan struct{} // closed when closed and no callback runs
+	synced   chan struct{} // closed when the rows are synced or the query ended; nil while nobody waits
 }
 
 type handler struct {
@@ -72,6 +73,9 @@ func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string
 			return
 		}
 		l.q = s.n.core.Subscribe(sel.sel, sel.allow, (*sink)(l))
+		if !s.n.durable {
+			s.n.core.Follow(l.q)
+		}
 		s.n.countQueries()
 	})
 	if err != nil {
@@ -101,6 +105,43 @@ func (q *LiveQuery[V]) Rows() []V {
 		out[k] = q.view(View{s})
 	}
 	return out
+}
+
+// Synced reports whether the rows are what a durable node says they are, apart
+// from edits that it has not decided on. On a durable node they always are.
+func (q *LiveQuery[V]) Synced() bool {
+	q.l.n.mu.Lock()
+	defer q.l.n.mu.Unlock()
+	return q.l.q.Synced()
+}
+
+// WaitSynced waits until Synced, or returns why the query has ended.
+func (q *LiveQuery[V]) WaitSynced(ctx context.Context) error {
+	l := q.l
+	for {
+		l.n.mu.Lock()
+		l.mu.Lock()
+		synced, closed, err := l.q.Synced(), l.closed, l.err
+		if l.synced == nil {
+			l.synced = make(chan struct{})
+		}
+		news := l.synced
+		l.mu.Unlock()
+		l.n.mu.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case closed:
+			return errClosed
+		case synced:
+			return nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Get returns the rows and makes the function that t was given to depend on
@@ -177,13 +218,6 @@ func (q *LiveQuery[V]) Cursor(v V) Cursor {
 	return *q.l.q.Selection().CursorOf(v.base().s)
 }
 
-// Synced reports whether the rows were confirmed by a durable node. On a
-// durable node they are.
-func (q *LiveQuery[V]) Synced() bool { return q.Err() == nil }
-
-// WaitSynced waits until the rows were confirmed by a durable node.
-func (q *LiveQuery[V]) WaitSynced(context.Context) error { return q.Err() }
-
 // Err returns why the query ended by itself, nil while it lives or when it was
 // closed.
 func (q *LiveQuery[V]) Err() error { return q.l.failure() }
@@ -215,6 +249,7 @@ func (l *live) close(err error) {
 		return
 	}
 	l.closed, l.err, l.queue, l.handlers = true, err, nil, nil
+	l.news()
 	if !l.draining {
 		close(l.done)
 	}
@@ -287,6 +322,22 @@ func (s *sink) Changed(changes []reactor.RowChange) {
 	defer l.mu.Unlock()
 	if !l.closed {
 		l.enqueue(delivery{changes, l.handlers})
+	}
+}
+
+// Synced tells those who wait.
+func (s *sink) Synced(bool) {
+	l := (*live)(s)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.news()
+}
+
+// news lets those look again who wait in WaitSynced. l.mu is held.
+func (l *live) news() {
+	if l.synced != nil {
+		close(l.synced)
+		l.synced = nil
 	}
 }
 

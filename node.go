@@ -20,11 +20,20 @@ import (
 // NodeOptions configures a node.
 type NodeOptions struct {
 	// Durable makes the node one that decides and attests that it loses
-	// nothing.
+	// nothing. Any other is ephemeral: it holds copies of a durable node's
+	// entities, works with them also while it is not connected, and waits for
+	// the durable node's word on its transactions.
 	Durable bool
 	// Policy decides who may read and write what. A durable node needs one;
-	// policy.Permissive{} allows everything.
+	// policy.Permissive{} allows everything. Ephemeral nodes have none.
 	Policy policy.Agent
+	// OnRejected hears, on a goroutine of the node, of transactions that a
+	// durable node refused.
+	OnRejected func(*RejectedError)
+	// AppVersion is the version of the application on an ephemeral node.
+	AppVersion uint64
+	// LeastAppVersion is the least one that a durable node lets connect.
+	LeastAppVersion uint64
 	// Constraints are checked on every write, whoever makes it.
 	Constraints []policy.Constraint
 	// Models are declared, and their indexes built, when the node is opened.
@@ -52,6 +61,7 @@ type Node struct {
 	kinds   *property.Registry
 	log     Logger
 	metrics Metrics
+	durable bool
 	ctx     context.Context // of the node's own work; ended by Close
 	stop    context.CancelFunc
 	work    sync.WaitGroup // goroutines of the node
@@ -65,6 +75,9 @@ type Node struct {
 	random  randomSource
 	commits sync.WaitGroup // commits under way
 	closing bool
+	conns   int           // connections
+	ticking chan struct{} // closed when the last one has ended
+	idle    *sync.Cond    // something was sent, or a connection ended
 	news    chan struct{} // closed at the next publication; nil while nobody waits
 }
 
@@ -74,10 +87,7 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 	if opts == nil {
 		opts = &NodeOptions{}
 	}
-	if !opts.Durable {
-		return nil, errNoDurability
-	}
-	if opts.Policy == nil {
+	if opts.Durable && opts.Policy == nil {
 		return nil, errNoPolicy
 	}
 	n := &Node{
@@ -85,14 +95,22 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		kinds:   property.NewRegistry(append([]property.Kind{lww.Kind}, opts.PropertyKinds...)...),
 		log:     opts.Logger,
 		metrics: opts.Metrics,
+		durable: opts.Durable,
 	}
+	n.idle = sync.NewCond(&n.mu)
 	if n.log == nil {
 		n.log = silent{}
 	}
 	if n.metrics == nil {
 		n.metrics = noMetrics{}
 	}
-	cfg := core.Config{Kinds: n.kinds, Policy: opts.Policy, Constraints: opts.Constraints, CacheSize: opts.CacheSize, ClosedSchema: opts.ClosedSchema}
+	cfg := core.Config{
+		Kinds: n.kinds, Policy: opts.Policy, Constraints: opts.Constraints, CacheSize: opts.CacheSize, ClosedSchema: opts.ClosedSchema,
+		Durable: opts.Durable, App: opts.AppVersion, LeastApp: opts.LeastAppVersion, OnRejected: n.rejected(opts.OnRejected),
+	}
+	if !opts.Durable {
+		cfg.Policy = nil
+	}
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = defaultCacheSize
 	}
@@ -165,6 +183,9 @@ func (n *Node) CreateSystem(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if !n.durable {
+		return errEphemeral
+	}
 	return n.wait(n.core.CreateSystem)
 }
 
@@ -177,14 +198,68 @@ func (n *Node) EnsureSystem(ctx context.Context) error {
 	return err
 }
 
-// WaitReady waits until the node can be used. A durable node with a system is
-// ready at once.
-func (n *Node) WaitReady(context.Context) error {
-	if n.System().IsZero() {
-		_, _, err := n.newEntity("ready")
-		return err
+// WaitReady waits until the node can be used: it belongs to a system. An
+// ephemeral node that joined one is ready at once from then on, connected or
+// not (S30). On a durable node there is nothing to wait for: without a system
+// it is an error.
+func (n *Node) WaitReady(ctx context.Context) error {
+	for {
+		n.mu.Lock()
+		ready, closing := !n.core.Root().IsZero(), n.closing
+		if n.news == nil && !ready {
+			n.news = make(chan struct{})
+		}
+		news := n.news
+		n.mu.Unlock()
+		switch {
+		case closing:
+			return errClosed
+		case ready:
+			return n.alive()
+		case n.durable:
+			_, _, err := n.newEntity("ready")
+			return err
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return n.alive()
+}
+
+// rejected returns what hands refusals to f, one at a time and in order, on
+// goroutines that end when none is left.
+func (n *Node) rejected(f func(*RejectedError)) func(TxID, error) {
+	if f == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	var queue []*RejectedError
+	drain := func() {
+		defer n.work.Done()
+		for {
+			mu.Lock()
+			if len(queue) == 0 {
+				mu.Unlock()
+				return
+			}
+			next := queue[0]
+			mu.Unlock()
+			f(next)
+			mu.Lock()
+			queue = queue[1:]
+			mu.Unlock()
+		}
+	}
+	return func(tx TxID, why error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if queue = append(queue, &RejectedError{tx, why}); len(queue) == 1 {
+			n.work.Add(1)
+			go drain()
+		}
+	}
 }
 
 // Model returns what the node knows of a collection's schema: declared, or
@@ -289,6 +364,9 @@ func (n *Node) commit(req *core.Request) error {
 
 // readable returns a published state that p may read, nil when there is none.
 func (n *Node) readable(ctx context.Context, p policy.Principal, collection string, id ID) (*entity.State, error) {
+	if err := n.principal(p); err != nil {
+		return nil, err
+	}
 	s, err := n.core.State(ctx, collection, id)
 	if s == nil || err != nil {
 		return nil, err

@@ -19,12 +19,13 @@ type Session struct {
 type Reader interface{ reader() reader }
 
 type reader struct {
-	n  *Node
-	p  policy.Principal
-	tx *Tx // nil outside transactions
+	n     *Node
+	p     policy.Principal
+	tx    *Tx  // nil outside transactions
+	local bool // the server is not asked
 }
 
-func (s *Session) reader() reader { return reader{s.n, s.p, nil} }
+func (s *Session) reader() reader { return reader{n: s.n, p: s.p} }
 
 // Node returns the session's node.
 func (s *Session) Node() *Node { return s.n }
@@ -32,9 +33,13 @@ func (s *Session) Node() *Node { return s.n }
 // Principal returns who the session acts for.
 func (s *Session) Principal() policy.Principal { return s.p }
 
-// Local returns a reader of what this node holds. A durable node holds
-// everything.
-func (s *Session) Local() Reader { return s }
+// Local returns a reader of what this node holds, which does not ask a server.
+// A durable node holds everything.
+func (s *Session) Local() Reader { return localReader{s} }
+
+type localReader struct{ s *Session }
+
+func (l localReader) reader() reader { return reader{n: l.s.n, p: l.s.p, local: true} }
 
 // Begin begins a transaction.
 func (s *Session) Begin() *Tx {
@@ -57,7 +62,16 @@ func (s *Session) Update(ctx context.Context, f func(tx *Tx) error) error {
 }
 
 // UpdateConfirmed is Update that returns when a durable node has accepted the
-// transaction. On a durable node it is Update.
+// transaction, or a [RejectedError] when it has refused it. On a durable node
+// it is Update.
 func (s *Session) UpdateConfirmed(ctx context.Context, f func(tx *Tx) error) error {
-	return s.Update(ctx, f)
+	var id *Tx
+	err := s.Update(ctx, func(tx *Tx) error {
+		id = tx
+		return f(tx)
+	})
+	if err != nil {
+		return err
+	}
+	return id.Confirmed(ctx)
 }

@@ -42,7 +42,7 @@ type edit struct {
 // ID returns the transaction's ID, by which its events can be found.
 func (tx *Tx) ID() TxID { return tx.id }
 
-func (tx *Tx) reader() reader { return reader{tx.s.n, tx.s.p, tx} }
+func (tx *Tx) reader() reader { return reader{n: tx.s.n, p: tx.s.p, tx: tx} }
 
 func (tx *Tx) note(err error) error {
 	if err != nil && tx.err == nil {
@@ -57,6 +57,27 @@ func (tx *Tx) live() error {
 		return txDone{tx.done}
 	}
 	return nil
+}
+
+// Confirmed waits until a durable node has accepted the committed transaction.
+// It returns a [RejectedError] when it was refused. On a durable node Commit
+// says all there is to say.
+func (tx *Tx) Confirmed(ctx context.Context) error {
+	n := tx.s.n
+	if n.durable {
+		return nil
+	}
+	answer := make(chan error, 1)
+	n.do(func() { n.core.Confirm(tx.id, func(err error) { answer <- err }) })
+	select {
+	case err := <-answer:
+		if err != nil {
+			return &RejectedError{tx.id, err}
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Rollback forgets the edits. It does nothing after Commit or Rollback.
@@ -153,6 +174,9 @@ func (tx *Tx) create(collection string) (*edit, error) {
 	if strings.HasPrefix(collection, "_") {
 		return nil, tx.note(&FieldError{Collection: collection, Property: "_", Err: ErrReserved})
 	}
+	if err := tx.s.n.principal(tx.s.p); err != nil {
+		return nil, tx.note(err)
+	}
 	birth, id, err := tx.s.n.newEntity(collection)
 	if err != nil {
 		return nil, tx.note(err)
@@ -177,6 +201,12 @@ func (tx *Tx) edit(ctx context.Context, collection string, id ID, deleted bool) 
 		return e, nil
 	}
 	s, err := tx.s.n.readable(ctx, tx.s.p, collection, id)
+	if err == nil && s == nil {
+		// An ephemeral node may not have met it.
+		if err = tx.reader().bring(ctx, collection, id); err == nil {
+			s, err = tx.s.n.readable(ctx, tx.s.p, collection, id)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

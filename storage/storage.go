@@ -82,8 +82,8 @@ type Require struct {
 // EntityWrite moves one entity from one state to another. Its condition is
 // that the stored head is that of Before.
 type EntityWrite struct {
-	Before *entity.State // nil: the entity must not exist
-	After  *entity.State // [entity.Gone]: the state is removed, events stay
+	Before *entity.State  // nil: the entity must not exist
+	After  *entity.State  // [entity.Gone]: the state is removed, events stay
 	Events []*event.Event // sorted by ID; stored at revs Before.Rev()+1 … After.Rev()
 }
 

@@ -44,6 +44,13 @@ type Acceptor interface {
 	Accept(ctx context.Context, c Conn) error
 }
 
+// Drainer is an [Acceptor] that can tell its clients to move on.
+type Drainer interface {
+	// Drain asks all clients to connect elsewhere or later, and returns when
+	// their connections have ended or ctx has.
+	Drain(ctx context.Context) error
+}
+
 // Connector is what connects: an ephemeral node.
 type Connector interface {
 	// Connect runs a connection until it ends, closes it, and returns why it

@@ -52,7 +52,14 @@ func (c *Cache) Publish(seq uint64, states []*entity.State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range states {
-		c.put(s, seq)
+		if !s.IsGone() {
+			c.put(s, seq)
+			continue
+		}
+		if el, ok := c.entries[s.ID()]; ok {
+			c.remove(el)
+		}
+		c.floor = max(c.floor, seq)
 	}
 	c.shrink()
 }

@@ -29,6 +29,13 @@ type Request struct {
 	// published or refused. after holds the states it made, by entity ID.
 	Done func(after []*entity.State, err error)
 
+	move  *move // what a durable node said; nothing else then
+	from  *Peer // who submitted it; nil for this node's own
+	acked bool  // an Ack was sent when it was published
+	// admitted is called when the transaction was checked and has its place in
+	// the order, or was refused.
+	admitted func()
+
 	system bool                // made by the node itself: no policy, no schema
 	meta   []storage.MetaWrite // written with it
 }
@@ -47,6 +54,10 @@ type tx struct {
 	req      *Request
 	also     []func([]*entity.State, error) // further callers of the same submission
 	attempts int
+
+	meta []storage.MetaWrite // that validation found necessary
+	out  *outTx              // its place in the outbox of an ephemeral node
+	told []told              // transactions whose outcome a move makes known
 
 	loaded map[id.ID]*entity.State // states read for it; nil values are absent
 	lookup *lookup                 // of a submission, nil before it was read
@@ -74,6 +85,7 @@ func (c *Core) Commit(req *Request) {
 
 func (c *Core) finish(t *tx, err error) {
 	delete(c.flyingTx, t.req.ID)
+	t.admit()
 	var after []*entity.State
 	if err == nil {
 		after = make([]*entity.State, len(t.writes))
@@ -84,6 +96,14 @@ func (c *Core) finish(t *tx, err error) {
 	t.req.Done(after, err)
 	for _, done := range t.also {
 		done(after, err)
+	}
+}
+
+// admit says that the transaction has its place in the order.
+func (t *tx) admit() {
+	if f := t.req.admitted; f != nil {
+		t.req.admitted = nil
+		f()
 	}
 }
 
@@ -107,7 +127,7 @@ func (c *Core) start(t *tx) {
 		c.start(t)
 		return
 	}
-	if err != nil || len(t.writes) == 0 {
+	if err != nil || len(t.writes) == 0 && t.req.move == nil {
 		c.finish(t, err)
 		return
 	}
@@ -118,12 +138,13 @@ func (c *Core) start(t *tx) {
 			tp = &tip{}
 			c.tips[w.After.ID()] = tp
 		}
-		tp.state = w.After
+		tp.hold(w.After)
 		tp.n++
 		for _, e := range w.Events {
 			c.flying[e.ID] = e.Entity
 		}
 	}
+	t.admit()
 	c.flush()
 }
 
@@ -150,6 +171,9 @@ func (c *Core) missing(t *tx) []stateKey {
 	}
 	for _, e := range t.req.Events {
 		need(e.Collection, e.Entity)
+	}
+	if t.req.move != nil {
+		t.req.move.entities(c, need)
 	}
 	return keys
 }
@@ -208,7 +232,10 @@ func (c *Core) read(t *tx, keys []stateKey) {
 // validate makes or checks the transaction's events and computes the states
 // they lead to.
 func (c *Core) validate(t *tx) error {
-	t.writes, t.changes, t.size = nil, nil, 0
+	t.writes, t.changes, t.size, t.meta, t.told = nil, nil, 0, nil, nil
+	if t.req.move != nil {
+		return c.validateMove(t)
+	}
 	for _, r := range t.req.Requires {
 		s, _ := c.current(t, r.Entity)
 		if !s.Head().Equal(r.Head) {
@@ -227,6 +254,9 @@ func (c *Core) validate(t *tx) error {
 			}
 		}
 	} else {
+		if err := c.stands(t.req); err != nil {
+			return err
+		}
 		for k := range t.req.Edits {
 			e, err := c.newEvent(t.req, &t.req.Edits[k])
 			if err != nil {
@@ -243,6 +273,24 @@ func (c *Core) validate(t *tx) error {
 	t.sort()
 	for _, l := range learned {
 		c.learn(l.collection, l.props)
+	}
+	if !c.cfg.Durable {
+		c.keepPending(t)
+	}
+	return nil
+}
+
+// stands returns an error when edits build on what was refused meanwhile (S29).
+func (c *Core) stands(req *Request) error {
+	if len(c.dropped) == 0 {
+		return nil
+	}
+	for k := range req.Edits {
+		e := &req.Edits[k]
+		gone := slices.ContainsFunc(e.Base.Head(), func(t event.Tip) bool { return c.dropped[t.ID] })
+		if gone || builds(&outTx{events: []*event.Event{{Ops: e.Ops}}}, nil, c.dropped) {
+			return dependsOnRefused{}
+		}
 	}
 	return nil
 }
@@ -298,13 +346,29 @@ func (c *Core) newEvent(req *Request, e *Edit) (*event.Event, error) {
 		Root:       root,
 		Entity:     e.Entity,
 		Collection: e.Collection,
-		Parents:    e.Base.Head().Parents(),
+		Parents:    c.parents(e.Base.Head()),
 		Author:     c.author,
 		Actor:      req.Principal.Subject,
 		Tx:         req.ID,
 		Stamp:      c.now(),
 		Birth:      e.Birth,
 	}, salt, e.Ops)
+}
+
+// parents returns the parents of an event made upon a head, by their present
+// names.
+func (c *Core) parents(h event.Head) []id.ID {
+	out := h.Parents()
+	if len(c.renamed) == 0 {
+		return out
+	}
+	for k, p := range out {
+		if now, ok := c.renamed[p]; ok {
+			out[k] = now
+		}
+	}
+	slices.SortFunc(out, id.ID.Compare)
+	return out
 }
 
 type learnedProps struct {
@@ -327,6 +391,9 @@ func (c *Core) applyEvent(t *tx, e *event.Event, learned []learnedProps) ([]lear
 	}
 	if before != nil && before.Collection() != e.Collection {
 		return nil, &wrongCollection{e.Entity, e.Collection, before.Collection()}
+	}
+	if err := c.mayChange(t.req.from, before, e); err != nil {
+		return nil, err
 	}
 	after, err := before.Apply(c.cfg.Kinds, e)
 	if err != nil {
@@ -352,6 +419,37 @@ func (c *Core) applyEvent(t *tx, e *event.Event, learned []learnedProps) ([]lear
 	}
 	t.writes = append(t.writes, storage.EntityWrite{Before: before, After: after, Events: []*event.Event{e}})
 	return learned, nil
+}
+
+// wrote returns the transaction's write that led from one state to another,
+// nil when there is none. t may be nil.
+func (t *tx) wrote(before, after *entity.State) *storage.EntityWrite {
+	if t == nil {
+		return nil
+	}
+	for k := range t.writes {
+		if w := &t.writes[k]; w.After == after && w.Before.Head().Equal(before.Head()) {
+			return w
+		}
+	}
+	return nil
+}
+
+// has reports whether the transaction led to a state.
+func (t *tx) has(after *entity.State) bool {
+	return slices.ContainsFunc(t.writes, func(w storage.EntityWrite) bool { return w.After == after })
+}
+
+// mayChange answers a write to what a peer may not read as if it were absent
+// (S38).
+func (c *Core) mayChange(p *Peer, before *entity.State, e *event.Event) error {
+	if p == nil || before == nil {
+		return nil
+	}
+	if f, err := c.filter(p, e.Collection); err != nil || !f.reads(before) {
+		return &submitError{e, "its parent " + e.Parents[0].String() + " is not stored", ErrUnknownParent}
+	}
+	return nil
 }
 
 // write returns the transaction's write of an entity made so far. Only
@@ -442,15 +540,18 @@ func (c *Core) flush() {
 // add puts a transaction, its record and its feed entry into the batch.
 func (c *Core) add(t *tx) {
 	g := &c.group
-	c.feedSeq++
-	from := len(g.buf)
-	g.buf = appendRecord(g.buf, t)
-	record := g.cut(from)
-	from = len(g.buf)
-	g.buf = appendFeedKey(g.buf, c.incarnation, c.feedSeq)
-	feed := storage.MetaWrite{Key: g.cut(from), Value: t.req.ID[:]}
 	first := len(g.meta)
-	g.meta = append(append(g.meta, feed), t.req.meta...)
+	var record []byte
+	if c.cfg.Durable {
+		c.feedSeq++
+		from := len(g.buf)
+		g.buf = appendRecord(g.buf, t)
+		record = g.cut(from)
+		from = len(g.buf)
+		g.buf = appendFeedKey(g.buf, c.incarnation, c.feedSeq)
+		g.meta = append(g.meta, storage.MetaWrite{Key: g.cut(from), Value: t.req.ID[:]})
+	}
+	g.meta = append(append(g.meta, t.meta...), t.req.meta...)
 	g.batch.Txs = append(g.batch.Txs, storage.Tx{
 		ID: t.req.ID, Record: record, Require: t.req.Requires, Entities: t.writes,
 		Meta: g.meta[first:len(g.meta):len(g.meta)],
@@ -526,7 +627,7 @@ func (c *Core) settle(txs []*tx) {
 	for _, t := range txs {
 		for _, w := range t.writes {
 			if tp := c.tips[w.After.ID()]; tp != nil {
-				tp.state = w.After
+				tp.hold(w.After)
 			}
 		}
 	}

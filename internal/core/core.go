@@ -9,6 +9,7 @@ import (
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/property"
 	"github.com/ankurah/ankurah-go/storage"
@@ -29,6 +30,8 @@ type Executor interface {
 	Read(job func(ctx context.Context) error, done func(error))
 	// EnsureIndexes builds the indexes of a model, in its own time.
 	EnsureIndexes(collection string)
+	// Wake says that a connection has frames to take.
+	Wake(k *Conn)
 }
 
 var (
@@ -74,6 +77,11 @@ type Config struct {
 	Constraints  []policy.Constraint
 	CacheSize    int // bytes
 	ClosedSchema bool
+	Durable      bool   // it decides; otherwise it asks a durable node
+	App          uint64 // an ephemeral node's: the version of its application
+	// OnRejected hears of refused transactions (S29). It must only hand on.
+	OnRejected func(t event.TxID, why error)
+	LeastApp   uint64 // the least version of an application that may connect
 }
 
 // Core is the state machine of one durable node.
@@ -108,12 +116,38 @@ type Core struct {
 	queries   map[*Query]struct{}
 	byReactor map[*reactor.Query]*Query
 	watch     []func()
+
+	peers        map[*Peer]struct{}
+	touchedPeers []*Peer // that a commit has something to tell
+
+	// Of an ephemeral node.
+	joined  bool   // it belongs to a system and a principal
+	subject string // the principal
+	server  id.ID  // epoch of the store that the bases are copies of
+	offset  int64  // the server's clock minus this one, milliseconds
+	pends   map[id.ID]*pend
+	outbox  []*outTx
+	outByID map[event.TxID]*outTx
+	outSeq  uint64
+	rejSeq  uint64
+	refused map[event.TxID]error // by this process's connections
+	dropped map[id.ID]bool       // events, and entities that they created
+	renamed map[id.ID]id.ID      // events that were made again
+	link    *Link                // the connection to a durable node, nil while there is none
+	retryAt uint64               // when to send the outbox again, 0: no need
 }
 
-// tip is the newest state of an entity that n transactions in flight wrote.
+// tip is the newest state of an entity that n transactions in flight wrote, nil
+// when they removed it.
 type tip struct {
 	state *entity.State
 	n     int
+}
+
+func (t *tip) hold(s *entity.State) {
+	if t.state = s; s.IsGone() {
+		t.state = nil
+	}
 }
 
 // Boot reads a store's bookkeeping from snap, which the core takes over, and
@@ -123,7 +157,9 @@ func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (
 		ex: ex, cfg: cfg, cache: NewCache(cfg.CacheSize),
 		tips: map[id.ID]*tip{}, flying: map[id.ID]id.ID{}, flyingTx: map[event.TxID]*tx{},
 		reactor: reactor.NewScanning(), queries: map[*Query]struct{}{},
-		byReactor: map[*reactor.Query]*Query{},
+		byReactor: map[*reactor.Query]*Query{}, peers: map[*Peer]struct{}{},
+		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, refused: map[event.TxID]error{},
+		dropped: map[id.ID]bool{}, renamed: map[id.ID]id.ID{},
 	}
 	if err := c.load(ctx, snap); err != nil {
 		return nil, err
@@ -197,6 +233,12 @@ func (c *Core) Close() {
 	if c.published.Load() == nil {
 		return
 	}
+	for p := range c.peers {
+		c.dismissWith(p, wire.Closing, "the server is shutting down")
+	}
+	if c.link != nil {
+		c.LinkGone(c.link, closedError{ErrClosed})
+	}
 	c.fail(closedError{ErrClosed})
 	for q := range c.queries {
 		c.Unsubscribe(q)
@@ -221,4 +263,7 @@ func (c *Core) wake() {
 func (c *Core) Queries() int { return len(c.queries) }
 
 // now returns the next reading of the clock.
-func (c *Core) now() id.Stamp { return c.clock.Next(c.ex.Now()) }
+func (c *Core) now() id.Stamp { return c.clock.Next(c.wall()) }
+
+// wall returns the wall clock, corrected by what a server's said (S4).
+func (c *Core) wall() uint64 { return uint64(int64(c.ex.Now()) + c.offset) }

@@ -62,6 +62,9 @@ func (x *scripted) step() bool {
 	return true
 }
 
+// Wake is of no use without connections.
+func (x *scripted) Wake(*Conn) {}
+
 func newCore(t *testing.T, seed uint64) (*Core, *scripted) {
 	t.Helper()
 	x := &scripted{t: t, eng: memory.New(), r: rand.New(rand.NewPCG(seed, 1)), now: 1_700_000_000_000}
@@ -69,7 +72,7 @@ func newCore(t *testing.T, seed uint64) (*Core, *scripted) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Boot(t.Context(), x, Config{Kinds: property.NewRegistry(lww.Kind), Policy: policy.Permissive{}, CacheSize: 4 << 10}, snap)
+	c, err := Boot(t.Context(), x, Config{Kinds: property.NewRegistry(lww.Kind), Durable: true, Policy: policy.Permissive{}, CacheSize: 4 << 10}, snap)
 	if err != nil {
 		t.Fatal(err)
 	}

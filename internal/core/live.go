@@ -19,9 +19,12 @@ type Sink interface {
 	Ready()
 	// Changed hands over what one or, when the window lacked rows, several
 	// whole commits did.
-	Changed(changes []reactor.RowChange)
+	Changed(changes []rowChange)
 	// Failed ends the query.
 	Failed(err error)
+	// Synced says whether the rows are what a durable node says they are. It is
+	// called on ephemeral nodes only.
+	Synced(synced bool)
 }
 
 // Query is a registered live query.
@@ -34,6 +37,7 @@ type Query struct {
 	next      *reactor.Query     // being hydrated to replace rq
 	short     bool               // waits for rows
 	closed    bool
+	remote    *remote // of an ephemeral node: what it is to the server
 }
 
 // Rows returns the query's rows; the slice is the caller's.
@@ -143,6 +147,9 @@ func (c *Core) Subscribe(sel *ankql.Selection, allow func(*entity.State) bool, s
 	c.hydrate(q, q.rq, allow, func() {
 		c.register(q)
 		sink.Ready()
+		if q.remote != nil && c.Connected() {
+			c.link.follow(q)
+		}
 	})
 	return q
 }
@@ -207,6 +214,11 @@ func (c *Core) SetSelection(q *Query, sel *ankql.Selection, allow func(*entity.S
 		c.unregister(q)
 		q.rq, q.allow, q.next = rq, allow, nil
 		c.register(q)
+		if q.remote != nil {
+			c.unfollow(q)
+			c.setSynced(q, false)
+			c.Follow(q)
+		}
 		if changes := rq.Replace(old); len(changes) > 0 {
 			q.sink.Changed(changes)
 		}
@@ -220,6 +232,7 @@ func (c *Core) Unsubscribe(q *Query) {
 		return
 	}
 	q.closed = true
+	c.unfollow(q)
 	c.unregister(q)
 	delete(c.queries, q)
 }
@@ -231,3 +244,5 @@ func (c *Core) failQuery(q *Query, err error) {
 	c.Unsubscribe(q)
 	q.sink.Failed(err)
 }
+
+type rowChange = reactor.RowChange

@@ -63,6 +63,10 @@ func (c *Core) move(p *publication) (short []*Query) {
 				q.buffer = append(q.buffer, t.changes)
 			}
 		}
+		c.ack(t)
+		if t.req.move != nil {
+			short = append(short, c.applyWindows(t.req.move)...)
+		}
 		c.reactor.Apply(t.changes, func(rq *reactor.Query) {
 			q := c.byReactor[rq]
 			switch {
@@ -74,6 +78,7 @@ func (c *Core) move(p *publication) (short []*Query) {
 				q.deliver()
 			}
 		})
+		c.endCommit(t)
 	}
 	return short
 }
@@ -95,7 +100,11 @@ func (c *Core) refill(p *publication, short []*Query) {
 			continue
 		}
 		wanted[k] = sel.Limit
-		reads[k] = func(ctx context.Context) ([]*entity.State, error) { return Collect(ctx, snap, sel, q.allow) }
+		allow := q.allow
+		if q.remote != nil {
+			allow = c.within(q)
+		}
+		reads[k] = func(ctx context.Context) ([]*entity.State, error) { return Collect(ctx, snap, sel, allow) }
 	}
 	c.ex.Read(func(ctx context.Context) error {
 		for k, read := range reads {
@@ -119,6 +128,7 @@ func (c *Core) refill(p *publication, short []*Query) {
 				q.deliver()
 			}
 		}
+		c.endCommit(nil)
 		c.complete(p)
 		c.publish()
 	})
@@ -128,6 +138,7 @@ func (c *Core) refill(p *publication, short []*Query) {
 func (c *Core) complete(p *publication) {
 	c.pubs = c.pubs[1:]
 	for _, t := range p.txs {
+		c.settled(t)
 		c.finish(t, nil)
 	}
 	c.wake()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/storage"
 )
 
@@ -63,6 +64,11 @@ func (c *Core) admit(t *tx) ([]*event.Event, error) {
 	for _, e := range events {
 		if e.Root != c.root {
 			return nil, &submitError{e, "it belongs to the system " + e.Root.String() + ", not to this one", event.ErrMalformed}
+		}
+		if p := t.req.from; p != nil && e.Author != event.NodeAuthor(p.node) {
+			return nil, &submitError{e, "its author is not the node that sends it", event.ErrMalformed}
+		} else if p != nil && e.Actor != p.principal.Subject {
+			return nil, &submitError{e, "its actor is not the principal of the connection", policy.ErrDenied}
 		}
 		if e.Stamp.Millis() > limit {
 			return nil, &submitError{e, "it is ahead of the clock", ErrTooEarly}

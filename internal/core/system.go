@@ -59,6 +59,11 @@ func (c *Core) load(ctx context.Context, snap storage.Snapshot) error {
 		c.setMeta(metaEpoch, c.epoch[:])
 	}
 	c.author = event.NodeAuthor(c.node)
+	if !c.cfg.Durable {
+		if err := c.loadPending(ctx, snap); err != nil {
+			return err
+		}
+	}
 	c.incarnation = c.randomID()
 	return c.loadCatalog(ctx, snap)
 }

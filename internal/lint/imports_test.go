@@ -39,7 +39,8 @@ var rules = []struct {
 	{"internal/reactor", []string{"pure"}, "routing needs no storage and no node"},
 	{"transport", nil, "a contract: bytes and nothing of what is in them"},
 	{"transport/local", []string{"transport"}, "transports do not know what they carry"},
-	{"internal/core", []string{"pure", "storage", "policy", "internal/reactor"}, "the state machine does no I/O of its own"},
+	{"internal/wire", []string{"pure"}, "messages are data"},
+	{"internal/core", []string{"pure", "storage", "policy", "internal/reactor", "internal/wire"}, "the state machine does no I/O of its own"},
 	{"", []string{"pure", "storage", "policy", "transport", "internal/reactor", "internal/core"}, "the root is the shell; engines are the user's choice"},
 }
 

@@ -24,6 +24,7 @@ type RowChange struct {
 	Created bool          // Added: the entity was created in this change set
 	Before  *entity.State // nil for Initial and Added
 	After   *entity.State // nil for Removed
+	Now     *entity.State // Removed: the entity after the commit; nil when nothing happened to it
 	Events  []id.ID       // that caused it, sorted
 }
 
@@ -40,6 +41,8 @@ type Query struct {
 	bound  *ankql.Cursor
 	shown  []*entity.State // the window last reported; only kept with LIMIT
 	recent []Change        // changes since then, by commit
+	forgot bool            // the rows have to be read again
+	again  bool            // the rows were read again since the last Take
 }
 
 // NewQuery returns a query without rows; [Query.Reset] gives it some. allow
@@ -81,6 +84,14 @@ func (q *Query) Reset(rows []*entity.State) {
 // Rows returns the window. The slice is the caller's.
 func (q *Query) Rows() []*entity.State { return slices.Clone(q.view()) }
 
+// Last returns the last row of a window that is full, nil of any other query.
+func (q *Query) Last() *entity.State {
+	if rows := q.view(); q.sel.Limit > 0 && len(rows) == q.sel.Limit {
+		return rows[len(rows)-1]
+	}
+	return nil
+}
+
 // Len returns the number of rows in the window.
 func (q *Query) Len() int { return len(q.view()) }
 
@@ -106,9 +117,15 @@ func (q *Query) matches(s *entity.State) bool {
 }
 
 // Apply brings the query up to the changes of one commit in its collection and
-// reports whether any row is concerned.
+// reports whether any row is concerned. A change whose After is [entity.Gone]
+// removes; one whose Before is its After offers an entity again that was not
+// allowed before.
 func (q *Query) Apply(changes []Change) bool {
 	touched := false
+	if q.forgot { // what is read again has these in it
+		q.recent = append(q.recent, changes...)
+		return true
+	}
 	for _, c := range changes {
 		old := q.byID[c.After.ID()]
 		now := q.matches(c.After)
@@ -155,10 +172,23 @@ func (q *Query) insert(s *entity.State) {
 	q.bound = q.sel.CursorOf(q.rows[len(q.rows)-1])
 }
 
+// Allow replaces the check beside the selection. [Query.Forget] follows.
+func (q *Query) Allow(allow func(*entity.State) bool) { q.allow = allow }
+
+// Forget drops the rows of a limited query: what it allows has changed. They
+// are read again as rows that it lacks.
+func (q *Query) Forget() {
+	q.rows, q.bound, q.forgot = nil, nil, true
+	clear(q.byID)
+}
+
 // Short returns the selection to read rows from that the window lacks, nil
 // when it lacks none. Nothing may be taken from the query before the rows were
 // given to [Query.Refill].
 func (q *Query) Short() *ankql.Selection {
+	if q.forgot {
+		return q.Hydrate()
+	}
 	if q.bound == nil || len(q.rows) >= q.sel.Limit {
 		return nil
 	}
@@ -171,6 +201,7 @@ func (q *Query) Short() *ankql.Selection {
 // Refill appends the allowed rows that a read of [Query.Short] yielded.
 // wanted is the limit of that read.
 func (q *Query) Refill(rows []*entity.State, wanted int) {
+	q.again, q.forgot = q.again || q.forgot, false
 	for _, r := range rows {
 		q.byID[r.ID()] = r
 	}
@@ -186,11 +217,11 @@ func (q *Query) Refill(rows []*entity.State, wanted int) {
 // rows first, then the others in the order of the result. Nil when nothing
 // did.
 func (q *Query) Take() []RowChange {
-	if len(q.recent) == 0 {
+	if len(q.recent) == 0 && !q.again {
 		return nil
 	}
 	changes := Fold(q.recent)
-	q.recent = nil
+	q.recent, q.again = nil, false
 	if q.sel.Limit < 0 {
 		return q.membership(changes)
 	}
@@ -224,12 +255,13 @@ func (q *Query) membership(changes []Change) []RowChange {
 		before := c.Before != nil && q.matches(c.Before)
 		_, after := q.byID[c.After.ID()]
 		switch {
+		case c.Before == c.After: // offered again, and nothing happened
 		case before && after:
 			rest = append(rest, RowChange{Kind: Updated, Before: c.Before, After: c.After, Events: c.Events})
 		case after:
 			rest = append(rest, RowChange{Kind: Added, Created: c.Before == nil, After: c.After, Events: c.Events})
 		case before:
-			removed = append(removed, RowChange{Kind: Removed, Before: c.Before, Events: c.Events})
+			removed = append(removed, RowChange{Kind: Removed, Before: c.Before, Now: c.After, Events: c.Events})
 		}
 	}
 	q.sortRows(rest)
@@ -280,7 +312,7 @@ func (q *Query) diff(shown []*entity.State, changes []Change) []RowChange {
 		if _, gone := old[s.ID()]; gone {
 			r := RowChange{Kind: Removed, Before: s}
 			if c := cause(s.ID()); c != nil {
-				r.Events = c.Events
+				r.Events, r.Now = c.Events, c.After
 			}
 			removed = append(removed, r)
 		}

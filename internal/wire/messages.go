@@ -262,7 +262,6 @@ type Rows struct {
 	ID      uint64
 	Changes []Change
 	Result  []id.ID // the rows, in no order
-	Bound   string  // a cursor: of a live window that is full, its last row
 	Done    bool    // the last part
 }
 
@@ -271,8 +270,7 @@ func (m *Rows) append(b []byte) []byte {
 	b = pb.AppendUint64(b, 1, m.ID)
 	b = appendChanges(b, 2, m.Changes)
 	b = appendIDs(b, 3, m.Result)
-	b = appendText(b, 4, m.Bound)
-	return appendBool(b, 5, m.Done)
+	return appendBool(b, 4, m.Done)
 }
 func (m *Rows) decode(r *pb.Reader) {
 	for r.Next() {
@@ -285,8 +283,6 @@ func (m *Rows) decode(r *pb.Reader) {
 		case 3:
 			m.Result = ids(r)
 		case 4:
-			m.Bound = text(r, MaxText)
-		case 5:
 			m.Done = boolean(r)
 		default:
 			r.Unknown()
@@ -316,25 +312,27 @@ func (m *Counted) decode(r *pb.Reader) {
 	r.Require(1)
 }
 
-// Bound says where a live window ends from now on.
-type Bound struct {
-	Query  uint64
-	Cursor string // "" when the window is not full: it has no end
+// Window says what came into the window of a live query and what left it,
+// because of its own change or of another row's (S53).
+type Window struct {
+	Query   uint64
+	In, Out []id.ID
 }
 
 // Push is what one commit did to the rows of the live queries of a connection
 // (S37).
 type Push struct {
 	Changes []Change
-	Bounds  []Bound
+	Windows []Window
 }
 
 func (*Push) kind() protowire.Number { return kPush }
 func (m *Push) append(b []byte) []byte {
 	b = appendChanges(b, 1, m.Changes)
-	for _, x := range m.Bounds {
-		body := appendText(pb.AppendUint64(nil, 1, x.Query), 2, x.Cursor)
-		b = pb.AppendBytes(b, 2, body)
+	for k := range m.Windows {
+		w := &m.Windows[k]
+		body := appendIDs(pb.AppendUint64(nil, 1, w.Query), 2, w.In)
+		b = pb.AppendBytes(b, 2, appendIDs(body, 3, w.Out))
 	}
 	return b
 }
@@ -346,21 +344,23 @@ func (m *Push) decode(r *pb.Reader) {
 			m.Changes = append(m.Changes, change(r))
 		case 2:
 			r.Repeated()
-			m.Bounds = append(m.Bounds, bound(r))
+			m.Windows = append(m.Windows, window(r))
 		default:
 			r.Unknown()
 		}
 	}
 }
 
-func bound(outer *pb.Reader) (x Bound) {
-	r := pb.NewReader("bound", outer.Bytes())
+func window(outer *pb.Reader) (w Window) {
+	r := pb.NewReader("window", outer.Bytes())
 	for r.Next() {
 		switch r.Num {
 		case 1:
-			x.Query = number(r)
+			w.Query = number(r)
 		case 2:
-			x.Cursor = text(r, MaxText)
+			w.In = ids(r)
+		case 3:
+			w.Out = ids(r)
 		default:
 			r.Unknown()
 		}
@@ -369,7 +369,7 @@ func bound(outer *pb.Reader) (x Bound) {
 	if err := r.Err(); err != nil {
 		outer.FailWith(err)
 	}
-	return x
+	return w
 }
 
 // Require is a head that a transaction wants to find (S21).

@@ -135,7 +135,7 @@ func Decode(frame []byte) (Message, error) {
 // ids reads IDs one behind the other, without a list's overhead.
 func ids(r *pb.Reader) []id.ID {
 	b := r.Bytes()
-	if len(b)%id.Size != 0 {
+	if len(b) == 0 || len(b)%id.Size != 0 {
 		r.Fail("not a whole number of IDs")
 		return nil
 	}

@@ -1,0 +1,322 @@
+package ankurah
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/transport"
+)
+
+var (
+	_ transport.Acceptor  = (*Node)(nil)
+	_ transport.Connector = (*Node)(nil)
+	_ transport.Drainer   = (*Node)(nil)
+)
+
+// tick is how often connections are looked after.
+const tick = time.Second
+
+// lingering is how long a connection that is to end may take to send what
+// waits.
+const lingering = 5 * time.Second
+
+// wireConn is a connection as the node sees it: one goroutine receives, one
+// sends while there is something to send.
+type wireConn struct {
+	n      *Node
+	conn   transport.Conn
+	core   *core.Conn
+	ctx    context.Context
+	cancel context.CancelFunc
+	writer sync.WaitGroup
+
+	// Under the node's lock.
+	sending bool
+	gone    func(error) // tells the core that the connection has ended
+}
+
+// Wake starts sending. It is called under the lock.
+func (x *executor) Wake(k *core.Conn) {
+	n := (*Node)(x)
+	w := k.Handle.(*wireConn)
+	if n.idle != nil {
+		n.idle.Broadcast()
+	}
+	if w.sending || !k.Ready() {
+		return
+	}
+	w.sending = true
+	w.writer.Add(1)
+	go w.send()
+}
+
+// send sends what is ready, until nothing is.
+func (w *wireConn) send() {
+	defer w.writer.Done()
+	for {
+		w.n.mu.Lock()
+		frames, end := w.core.Take()
+		if len(frames) == 0 && !end {
+			w.sending = false
+			w.n.mu.Unlock()
+			return
+		}
+		w.n.idle.Broadcast()
+		w.n.mu.Unlock()
+		for _, f := range frames {
+			if err := w.conn.Send(w.ctx, f); err != nil {
+				w.cancel() // the receiver ends and says why
+				return
+			}
+		}
+		if end {
+			_ = w.conn.Close() // what was sent arrives
+			w.cancel()
+			return
+		}
+	}
+}
+
+// serve receives until the connection ends. take hands a frame to the core,
+// busy says that no more should come.
+func (w *wireConn) serve(take func(frame []byte), busy func() bool) error {
+	n := w.n
+	stop := context.AfterFunc(w.ctx, func() {
+		n.mu.Lock()
+		n.idle.Broadcast()
+		n.mu.Unlock()
+	})
+	defer stop()
+	for {
+		frame, err := w.conn.Receive(w.ctx)
+		if err != nil {
+			return err
+		}
+		asked := n.locked(func() { take(frame) })
+		if len(asked) > 0 {
+			// A reader does not wait for the disk: what comes next may share it.
+			n.work.Add(1)
+			go func() {
+				defer n.work.Done()
+				n.run(asked, nil)
+			}()
+		}
+		n.mu.Lock()
+		for busy() && w.ctx.Err() == nil {
+			n.idle.Wait()
+		}
+		n.mu.Unlock()
+	}
+}
+
+// begin makes a connection known to the node; false when it is closing.
+func (n *Node) begin(w *wireConn, start func()) error {
+	n.mu.Lock()
+	if n.closing {
+		n.mu.Unlock()
+		return errors.Join(errClosed, w.conn.Close())
+	}
+	n.work.Add(1)
+	if n.conns == 0 {
+		n.ticking = make(chan struct{})
+		n.work.Add(1)
+		go n.tick(n.ticking)
+	}
+	n.conns++
+	n.mu.Unlock()
+	n.do(start)
+	return nil
+}
+
+// end waits for the sender, and makes the node forget the connection.
+func (n *Node) end(w *wireConn, err error) {
+	n.do(func() { w.gone(err) })
+	timer := time.AfterFunc(lingering, w.cancel)
+	w.writer.Wait()
+	timer.Stop()
+	w.cancel()
+	_ = w.conn.Close() // again, or because the other side ended it
+	n.mu.Lock()
+	if n.conns--; n.conns == 0 {
+		close(n.ticking)
+	}
+	n.mu.Unlock()
+	n.work.Done()
+}
+
+// tick looks after connections while there are any.
+func (n *Node) tick(stop chan struct{}) {
+	defer n.work.Done()
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			n.do(n.core.Tick)
+		case <-stop:
+			return
+		}
+	}
+}
+
+func (n *Node) newConn(ctx context.Context, c transport.Conn) *wireConn {
+	w := &wireConn{n: n, conn: c}
+	w.ctx, w.cancel = context.WithCancel(ctx)
+	return w
+}
+
+// Accept serves a client's connection until it ends. Transports call it.
+func (n *Node) Accept(ctx context.Context, c transport.Conn) error {
+	if !n.durable {
+		return errors.Join(errors.New("ankurah: an ephemeral node does not accept connections: connect to a durable one"), c.Close())
+	}
+	w := n.newConn(ctx, c)
+	var p *core.Peer
+	err := n.begin(w, func() {
+		p = n.core.NewPeer(w)
+		w.core = &p.Conn
+		w.gone = func(error) { n.core.PeerGone(p) }
+	})
+	if err != nil {
+		return err
+	}
+	err = w.serve(func(frame []byte) { n.core.PeerFrame(p, frame) }, p.Busy)
+	n.end(w, err)
+	if errors.Is(err, transport.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Connect runs this ephemeral node's connection to a durable one until it
+// ends. Transports call it. A connection that was there before ends.
+func (n *Node) Connect(ctx context.Context, c transport.Conn, hello transport.Hello) error {
+	if n.durable {
+		return errors.Join(permanent{errors.New("ankurah: a durable node decides by itself: it does not connect to another one")}, c.Close())
+	}
+	w := n.newConn(ctx, c)
+	var l *core.Link
+	err := n.begin(w, func() {
+		l = n.core.NewLink(w, hello.Credential, hello.Ready)
+		w.core = &l.Conn
+		w.gone = func(err error) { n.core.LinkGone(l, err) }
+	})
+	if err != nil {
+		return permanent{err}
+	}
+	err = w.serve(func(frame []byte) { n.core.LinkFrame(l, frame) }, func() bool { return false })
+	n.end(w, err)
+	return outcome(l.Err())
+}
+
+// outcome says whether connecting again can help.
+func outcome(err error) error {
+	var rejected *core.RejectError
+	switch {
+	case errors.Is(err, core.ErrSystem), errors.Is(err, core.ErrPrincipal), errors.Is(err, core.ErrVersion), errors.Is(err, ErrClosed) && !errors.As(err, &rejected):
+		return permanent{err}
+	case errors.As(err, &rejected) && rejected.Retry > 0:
+		return &transport.RetryError{After: time.Duration(rejected.Retry) * time.Millisecond, Err: err}
+	}
+	return err
+}
+
+type permanent struct{ err error }
+
+func (e permanent) Error() string   { return e.err.Error() }
+func (e permanent) Unwrap() []error { return []error{transport.ErrPermanent, e.err} }
+
+// Drain tells all clients to move on, as before a shutdown. New connections
+// are still accepted.
+func (n *Node) Drain(ctx context.Context) error {
+	n.do(n.core.Drain)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() {
+		n.mu.Lock()
+		n.idle.Broadcast()
+		n.mu.Unlock()
+	})
+	defer stop()
+	for n.conns > 0 && ctx.Err() == nil {
+		n.idle.Wait()
+	}
+	return ctx.Err()
+}
+
+// Connections returns the number of connections.
+func (n *Node) Connections() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.conns
+}
+
+// Connected reports whether a durable node has accepted this one. A durable
+// node is always connected to itself.
+func (n *Node) Connected() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.durable || n.core.Connected()
+}
+
+// Pending returns the number of transactions that wait for a durable node's
+// word.
+func (n *Node) Pending() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.core.Pending()
+}
+
+// Refresh replaces the credential of the present connection by another one of
+// the same principal.
+func (n *Node) Refresh(credential []byte) { n.do(func() { n.core.Refresh(credential) }) }
+
+// Invalidate has the policy agent asked again what principals may read: all of
+// them, or those with one of the subjects. What one may not read any more is
+// withdrawn from it (S38).
+func (n *Node) Invalidate(subjects ...string) {
+	n.do(func() {
+		if len(subjects) == 0 {
+			n.core.Invalidate(nil)
+		}
+		for k := range subjects {
+			n.core.Invalidate(&subjects[k])
+		}
+	})
+}
+
+// principal checks that an ephemeral node's store is p's (S30).
+func (n *Node) principal(p policy.Principal) error {
+	if n.durable {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	subject, joined := n.core.Joined()
+	switch {
+	case !joined:
+		return notReady{}
+	case subject != p.Subject:
+		return &principalError{subject, p.Subject}
+	}
+	return nil
+}
+
+type notReady struct{}
+
+func (notReady) Error() string {
+	return "ankurah: this node has not joined a system yet: connect it to a durable node and call WaitReady"
+}
+func (notReady) Unwrap() error { return ErrNotReady }
+
+type principalError struct{ store, session string }
+
+func (e *principalError) Error() string {
+	return "ankurah: this store belongs to the principal " + strconv.Quote(e.store) + ", the session to " + strconv.Quote(e.session) + ": open another store for another principal"
+}
+func (e *principalError) Unwrap() error { return ErrPrincipal }

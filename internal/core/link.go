@@ -1,0 +1,801 @@
+package core
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/wire"
+	"github.com/ankurah/ankurah-go/storage"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+// retryDelay is how long the outbox waits after an answer that may pass.
+const retryDelay = 1000
+
+// Link is an ephemeral node's connection to a durable one, as a state machine.
+type Link struct {
+	Conn
+	c      *Core
+	phase  phase
+	since  uint64
+	heard  uint64
+	pinged bool
+	ready  func()
+	err    error // why it ended
+
+	next     uint64
+	requests map[uint64]*request
+	wanting  map[id.ID]bool
+
+	resync *move  // gathers until everything was asked again, nil afterwards
+	syncID uint64 // of the SyncPoint that ends it
+	epoch  id.ID  // of a server whose store is another than that of the bases
+
+	queue []*move
+	busy  bool // a move is on its way into the order
+}
+
+// request is something asked of the server.
+type request struct {
+	q     *Query // a live query's; nil of one answer
+	parts move   // what came so far
+	rows  []id.ID
+	n     uint64
+	event [][]byte
+	want  []id.ID
+	done  func(r *request, err error)
+}
+
+// NewLink takes a connection to a durable node. ready is called when the
+// server has accepted it.
+func (c *Core) NewLink(handle any, credential []byte, ready func()) *Link {
+	l := &Link{
+		Conn: Conn{Handle: handle}, c: c, since: c.ex.Now(), ready: ready,
+		requests: map[uint64]*request{}, wanting: map[id.ID]bool{},
+	}
+	l.heard = l.since
+	if c.link != nil {
+		c.LinkGone(c.link, &linkError{"another connection replaced this one", ErrDisconnected})
+	}
+	c.link = l
+	c.send(&l.Conn, &wire.Hello{
+		Min: wire.MinVersion, Max: wire.MaxVersion, Node: c.node, Incarnation: c.incarnation, Root: c.root,
+		Now: c.ex.Now(), Credential: credential, App: c.cfg.App,
+	})
+	return l
+}
+
+type linkError struct {
+	why  string
+	kind error
+}
+
+func (e *linkError) Error() string { return "ankurah: " + e.why }
+func (e *linkError) Unwrap() error { return e.kind }
+
+// Err returns why the link ended, nil while it lasts.
+func (l *Link) Err() error { return l.err }
+
+// LinkGone ends what needs a connection that has ended. The first reason
+// counts.
+func (c *Core) LinkGone(l *Link, err error) {
+	if l.err != nil {
+		return
+	}
+	if err == nil {
+		err = &linkError{"the connection ended", ErrDisconnected}
+	}
+	l.err = err
+	if c.link == l {
+		c.link = nil
+		c.retryAt = 0
+		for _, o := range c.outbox {
+			o.sent = false
+		}
+		for q := range c.queries {
+			c.setSynced(q, false)
+		}
+	}
+	requests := l.requests
+	l.requests, l.queue, l.resync = nil, nil, nil
+	for _, r := range requests {
+		if r.done != nil {
+			r.done(r, &linkError{"the connection ended before the answer came", ErrDisconnected})
+		}
+	}
+	c.finishConn(&l.Conn)
+	c.wake()
+}
+
+// Connected reports whether a durable node has accepted this one.
+func (c *Core) Connected() bool { return c.link != nil && c.link.phase == open }
+
+// Joined reports whether the node belongs to a system, and to which principal.
+func (c *Core) Joined() (subject string, ok bool) { return c.subject, c.joined }
+
+// Tick does what is due. It is called every few seconds while there are
+// connections.
+func (c *Core) Tick() {
+	now := c.ex.Now()
+	c.tickPeers(now)
+	if c.retryAt != 0 && now >= c.retryAt {
+		c.retryAt = 0
+		c.sendOutbox()
+	}
+	l := c.link
+	switch {
+	case l == nil:
+	case l.phase != open && now > l.since+helloTimeout:
+		c.LinkGone(l, &linkError{"the server did not answer within " + strconv.Itoa(helloTimeout/1000) + " seconds", ErrDisconnected})
+	case now > l.heard+silentAfter:
+		c.LinkGone(l, &linkError{"nothing was heard of the server for " + strconv.Itoa(silentAfter/1000) + " seconds", ErrDisconnected})
+	case now > l.heard+pingAfter && !l.pinged:
+		l.pinged = true
+		c.send(&l.Conn, &wire.Ping{N: now})
+	}
+}
+
+// Refresh sends another credential of the same principal.
+func (c *Core) Refresh(credential []byte) {
+	if c.Connected() {
+		c.send(&c.link.Conn, &wire.Credential{Credential: credential})
+	}
+}
+
+// LinkFrame takes a frame from the server.
+func (c *Core) LinkFrame(l *Link, frame []byte) {
+	if l.err != nil {
+		return
+	}
+	m, err := wire.Decode(frame)
+	if err != nil {
+		c.LinkGone(l, err)
+		return
+	}
+	l.heard, l.pinged = c.ex.Now(), false
+	switch m := m.(type) {
+	case *wire.Reject:
+		c.LinkGone(l, &RejectError{Retry: m.Retry, Err: &remoteError{m.Code, m.Text}})
+		return
+	case *wire.Bye:
+		c.LinkGone(l, &RejectError{Retry: m.Retry, Err: &remoteError{m.Code, m.Text}})
+		return
+	case *wire.Hello:
+		if l.phase == greeting {
+			c.welcome(l, m)
+			return
+		}
+	}
+	if l.phase != open {
+		c.LinkGone(l, &linkError{"the server's first message is not Hello", wire.ErrMalformed})
+		return
+	}
+	l.take(m)
+}
+
+// RejectError is a server's word that it does not go on with a connection.
+type RejectError struct {
+	Retry uint64 // milliseconds; 0 says nothing
+	Err   error
+}
+
+func (e *RejectError) Error() string { return e.Err.Error() }
+func (e *RejectError) Unwrap() error { return e.Err }
+
+// welcome takes the server's Hello (S34).
+func (c *Core) welcome(l *Link, h *wire.Hello) {
+	switch {
+	case h.Max < wire.MinVersion || h.Min > wire.MaxVersion:
+		c.LinkGone(l, &linkError{"the server speaks versions " + versions(h.Min, h.Max) + " of the protocol, this node " + versions(wire.MinVersion, wire.MaxVersion), ErrVersion})
+		return
+	case c.joined && h.Root != c.root:
+		c.LinkGone(l, &linkError{"this store belongs to the system " + c.root.String() + ", the server to " + h.Root.String() + ": open another store, or wipe this one", ErrSystem})
+		return
+	case c.joined && h.Subject != c.subject:
+		c.LinkGone(l, &linkError{"this store belongs to " + who(c.subject) + ", the credential to " + who(h.Subject) + ": open another store for another principal", ErrPrincipal})
+		return
+	}
+	first := &move{}
+	var meta []storage.MetaWrite
+	if !c.joined {
+		c.root, c.subject, c.joined, c.server = h.Root, h.Subject, true, h.Epoch
+		meta = append(meta, storage.MetaWrite{Key: metaRoot, Value: slices.Clone(c.root[:])},
+			storage.MetaWrite{Key: metaSubject, Value: []byte(c.subject)},
+			storage.MetaWrite{Key: metaServer, Value: slices.Clone(c.server[:])})
+	}
+	if offset := int64(h.Now) - int64(c.ex.Now()); offset-c.offset > 100 || c.offset-offset > 100 {
+		c.setOffset(offset)
+	}
+	c.correct(h.Now, h.High, first)
+	if len(meta) > 0 || !first.empty() {
+		c.Commit(&Request{ID: c.newTxID(), system: true, move: first, meta: meta, Done: func([]*entity.State, error) {}})
+	}
+	if h.Epoch != c.server {
+		l.epoch = h.Epoch
+	}
+	l.phase = open
+	if l.ready != nil {
+		l.ready()
+	}
+	c.wake()
+	l.start()
+}
+
+func who(subject string) string {
+	if subject == "" {
+		return "anonymous"
+	}
+	return strconv.Quote(subject)
+}
+
+// correct sets the clock back when this node's was so far ahead that the
+// server does not take what it made, and has the outbox made again (S4).
+func (c *Core) correct(server uint64, high id.Stamp, m *move) {
+	ahead := func(s id.Stamp) bool { return s.Millis() > server+MaxClockSkew && s.Millis() > high.Millis()+1 }
+	if !ahead(c.clock.Last()) {
+		return
+	}
+	c.clock = id.Clock{}
+	c.clock.Observe(high)
+	for _, o := range c.outbox {
+		for _, e := range o.events {
+			m.remake = m.remake || ahead(e.Stamp)
+		}
+	}
+}
+
+// start asks everything again that the node wants to know, behind what it has
+// to tell (S27, S36).
+func (l *Link) start() {
+	c := l.c
+	l.resync = &move{link: l}
+	c.sendOutbox()
+	for collection, entities := range c.pendingEntities() {
+		l.ask(collection, entities)
+	}
+	for q := range c.queries {
+		if q.remote != nil && !q.hydrating {
+			l.follow(q)
+		}
+	}
+	l.syncID = l.number()
+	c.send(&l.Conn, &wire.Sync{ID: l.syncID})
+}
+
+// pendingEntities returns the entities with pending events, and the revs of
+// their bases.
+func (c *Core) pendingEntities() map[string][]wire.Known {
+	out := map[string][]wire.Known{}
+	for i, p := range c.pends {
+		if !p.events[0].IsGenesis() {
+			name := p.events[0].Collection
+			out[name] = append(out[name], wire.Known{Entity: i, Rev: p.base.Rev()})
+		}
+	}
+	return out
+}
+
+func (l *Link) number() uint64 {
+	l.next++
+	return l.next
+}
+
+// ask wants entities by ID.
+func (l *Link) ask(collection string, entities []wire.Known) {
+	slices.SortFunc(entities, func(a, b wire.Known) int { return a.Entity.Compare(b.Entity) })
+	r := &request{}
+	for k := range entities {
+		if !l.epoch.IsZero() {
+			entities[k].Rev = 0
+		}
+		r.want = append(r.want, entities[k].Entity)
+	}
+	n := l.number()
+	l.requests[n] = r
+	l.c.send(&l.Conn, &wire.Want{ID: n, Collection: collection, Entities: entities})
+}
+
+// want asks for states that a change did not fit.
+func (l *Link) want(keys []stateKey) {
+	if l.err != nil || l.phase != open {
+		return
+	}
+	for _, k := range keys {
+		if !l.wanting[k.entity] {
+			l.wanting[k.entity] = true
+			l.ask(k.collection, []wire.Known{{Entity: k.entity}})
+		}
+	}
+}
+
+// follow asks for what happens to a live query.
+func (l *Link) follow(q *Query) {
+	n := l.number()
+	q.remote.id = n
+	l.requests[n] = &request{q: q}
+	l.c.send(&l.Conn, l.query(n, q.remote.sel, q.rq.Rows(), true))
+}
+
+// query makes the message for a selection of which rows are known.
+func (l *Link) query(n uint64, sel *ankql.Selection, rows []*entity.State, live bool) *wire.Query {
+	text, params := sel.Template()
+	m := &wire.Query{ID: n, Collection: sel.Collection, Text: text, Live: live, Lenient: l.c.declared(sel.Collection)}
+	for _, v := range params {
+		m.Params = append(m.Params, value.Append(nil, v))
+	}
+	if l.epoch.IsZero() {
+		m.Known = l.c.known(rows)
+	}
+	return m
+}
+
+// known returns what is known of rows, by their bases.
+func (c *Core) known(rows []*entity.State) []wire.Known {
+	var out []wire.Known
+	for _, s := range rows {
+		rev := s.Rev()
+		if p := c.pends[s.ID()]; p != nil {
+			rev = p.base.Rev()
+		}
+		if rev > 0 {
+			out = append(out, wire.Known{Entity: s.ID(), Rev: rev})
+		}
+	}
+	slices.SortFunc(out, func(a, b wire.Known) int { return a.Entity.Compare(b.Entity) })
+	return out
+}
+
+// declared reports whether a program declares a model of the collection, so
+// that its fields exist even if the server has not met them.
+func (c *Core) declared(collection string) bool {
+	m := c.Model(collection)
+	return m != nil && m.Name != ""
+}
+
+// take handles a message of an open connection.
+func (l *Link) take(m wire.Message) {
+	c := l.c
+	switch m := m.(type) {
+	case *wire.Ping:
+		c.send(&l.Conn, &wire.Pong{N: m.N})
+	case *wire.Pong:
+	case *wire.Ack:
+		l.apply(&move{steps: []step{{ack: m}}})
+	case *wire.Refuse:
+		l.refused(m)
+	case *wire.Push:
+		x := &move{}
+		for k := range m.Changes {
+			x.steps = append(x.steps, step{change: &m.Changes[k]})
+		}
+		for _, w := range m.Windows {
+			if r := l.requests[w.Query]; r != nil && r.q != nil {
+				x.windows = append(x.windows, windowMove{q: r.q, in: w.In, out: w.Out})
+			}
+		}
+		l.apply(x)
+	case *wire.Rows:
+		l.rows(m)
+	case *wire.Counted:
+		if r := l.answered(m.ID); r != nil {
+			r.n = m.N
+			r.done(r, nil)
+		}
+	case *wire.Events:
+		if r := l.requests[m.ID]; r != nil {
+			r.event = append(r.event, m.Events...)
+			if m.Done {
+				l.answered(m.ID)
+				r.done(r, nil)
+			}
+		}
+	case *wire.Fail:
+		l.failed(m)
+	case *wire.Sync:
+		if m.ID == l.syncID {
+			l.synchronised()
+		}
+	default:
+		c.LinkGone(l, &linkError{"the server sent a message that only clients send", wire.ErrMalformed})
+	}
+}
+
+func (l *Link) answered(n uint64) *request {
+	r := l.requests[n]
+	delete(l.requests, n)
+	return r
+}
+
+// rows takes a part of an answer; all of it is applied at once.
+func (l *Link) rows(m *wire.Rows) {
+	r := l.requests[m.ID]
+	if r == nil {
+		return // cancelled
+	}
+	for k := range m.Changes {
+		r.parts.steps = append(r.parts.steps, step{change: &m.Changes[k]})
+	}
+	r.rows = append(r.rows, m.Result...)
+	if !m.Done {
+		return
+	}
+	x := &move{steps: r.parts.steps}
+	r.parts = move{}
+	switch {
+	case r.q != nil:
+		x.synced = append(x.synced, r.q)
+		x.windows = append(x.windows, windowMove{q: r.q, in: r.rows, all: true})
+		r.rows = nil
+	default:
+		delete(l.requests, m.ID)
+		for _, i := range r.want {
+			delete(l.wanting, i)
+		}
+	}
+	if r.done == nil {
+		l.apply(x)
+		return
+	}
+	l.applyThen(x, func(err error) { r.done(r, err) })
+}
+
+// failed takes the failure of a request or of a live query.
+func (l *Link) failed(m *wire.Fail) {
+	r := l.answered(m.ID)
+	err := &remoteError{m.Code, m.Text}
+	switch {
+	case r == nil:
+	case r.q != nil:
+		l.c.failQuery(r.q, err)
+	case r.done != nil:
+		r.done(r, err)
+	}
+}
+
+// refused takes a refusal: a final one drops the transaction, any other leaves
+// it for another time (S28).
+func (l *Link) refused(m *wire.Refuse) {
+	c := l.c
+	o := c.outByID[m.Tx]
+	if o == nil {
+		return
+	}
+	err := &remoteError{m.Code, m.Text}
+	switch {
+	case m.Code.Final():
+		l.apply(&move{steps: []step{{refusal: &refusal{m.Tx, err}}}})
+	case m.Code == wire.UnknownParent && c.outbox[0] == o:
+		// Nothing that is still to be sent can bring the parent.
+		l.apply(&move{steps: []step{{refusal: &refusal{m.Tx, &linkError{"what it changes is not there any more: " + m.Text, ErrDependsOnRefused}}}}})
+	case m.Code == wire.Unauthenticated:
+		c.LinkGone(l, err)
+	default:
+		o.sent = false
+		if m.Code == wire.TooEarly {
+			x := &move{}
+			c.setOffset(int64(m.Now) - int64(c.ex.Now()))
+			c.correct(m.Now, 0, x)
+			if x.remake {
+				l.apply(x)
+			}
+		}
+		c.retryAt = c.ex.Now() + retryDelay
+	}
+}
+
+// synchronised ends the resynchronisation: all of it is applied in one batch.
+func (l *Link) synchronised() {
+	x := l.resync
+	if x == nil {
+		return
+	}
+	if l.epoch.IsZero() {
+		l.resync = nil
+		l.apply(x)
+		return
+	}
+	// Bases of another store that the server did not replace are of no use.
+	x.epoch = l.epoch
+	fresh := map[id.ID]bool{}
+	x.entities(l.c, func(_ string, i id.ID) { fresh[i] = true })
+	snap, err := l.c.Current()
+	if err != nil {
+		l.c.LinkGone(l, err)
+		return
+	}
+	var stale []wire.Change
+	l.c.ex.Read(func(ctx context.Context) error {
+		names, err := snap.Collections(ctx)
+		for _, name := range names {
+			for s, err := range snap.All(ctx, name) {
+				if err != nil {
+					return err
+				}
+				if !fresh[s.ID()] {
+					stale = append(stale, wire.Change{Collection: name, Entity: s.ID(), Removed: true})
+				}
+			}
+		}
+		return err
+	}, func(err error) {
+		snap.Release()
+		if err != nil || l.err != nil {
+			l.c.LinkGone(l, err)
+			return
+		}
+		for k := range stale {
+			if l.c.pends[stale[k].Entity] == nil {
+				x.steps = append(x.steps, step{change: &stale[k]})
+			}
+		}
+		l.resync, l.epoch = nil, id.ID{}
+		l.apply(x)
+	})
+}
+
+// apply brings what the server said into the order of this node's commits.
+func (l *Link) apply(x *move) { l.applyThen(x, nil) }
+
+func (l *Link) applyThen(x *move, done func(error)) {
+	x.link = l
+	if l.resync != nil && done == nil {
+		l.resync.add(x)
+		return
+	}
+	x.done = done
+	l.queue = append(l.queue, x)
+	l.advance()
+}
+
+// advance hands over moves one after the other: each is checked against what
+// the one before it led to.
+func (l *Link) advance() {
+	if l.busy {
+		return
+	}
+	l.busy = true
+	for len(l.queue) > 0 && l.err == nil {
+		x := l.queue[0]
+		l.queue = l.queue[1:]
+		waiting, returned := true, false
+		l.c.Commit(&Request{
+			ID: l.c.newTxID(), system: true, move: x,
+			admitted: func() {
+				waiting = false
+				if returned {
+					l.busy = false
+					l.advance()
+				}
+			},
+			Done: func(_ []*entity.State, err error) {
+				if x.done != nil {
+					x.done(err)
+				} else if err != nil && l.err == nil {
+					l.c.LinkGone(l, err)
+				}
+			},
+		})
+		if returned = true; waiting {
+			return // goes on when it was admitted
+		}
+	}
+	l.busy = false
+}
+
+// sendOutbox sends what was not sent, in order.
+func (c *Core) sendOutbox() {
+	if !c.Connected() {
+		return
+	}
+	for _, o := range c.outbox {
+		if o.stored && !o.sent {
+			o.sent = true
+			c.send(&c.link.Conn, o.submission())
+		}
+	}
+}
+
+// settled tells what a published transaction made known on an ephemeral node.
+func (c *Core) settled(t *tx) {
+	if t.out != nil {
+		t.out.stored = true
+		if c.Connected() && !t.out.sent && c.outByID[t.out.id] == t.out {
+			t.out.sent = true
+			c.send(&c.link.Conn, t.out.submission())
+		}
+	}
+	if m := t.req.move; m != nil {
+		for _, q := range m.synced {
+			c.setSynced(q, m.link != nil && m.link.err == nil)
+		}
+		if m.remake {
+			for _, o := range c.outbox {
+				o.sent = false
+			}
+			c.sendOutbox()
+		}
+	}
+	for _, x := range t.told {
+		if x.why != nil && c.cfg.OnRejected != nil {
+			c.cfg.OnRejected(x.o.id, x.why)
+		}
+		for _, done := range x.o.waiters {
+			done(x.why)
+		}
+	}
+}
+
+// Fetch asks the server for a selection. done gets the IDs of its rows when
+// what they hold is applied here; rows are those known.
+func (c *Core) Fetch(sel *ankql.Selection, rows []*entity.State, done func(rows []id.ID, err error)) (cancel func()) {
+	return c.askServer(func(l *Link, n uint64) wire.Message { return l.query(n, sel, rows, false) },
+		func(r *request, err error) { done(r.rows, err) })
+}
+
+// CountRemote asks the server for the number of rows.
+func (c *Core) CountRemote(sel *ankql.Selection, done func(n uint64, err error)) (cancel func()) {
+	return c.askServer(func(l *Link, n uint64) wire.Message {
+		m := l.query(n, sel, nil, false)
+		m.Count = true
+		return m
+	}, func(r *request, err error) { done(r.n, err) })
+}
+
+// Want asks the server for one entity.
+func (c *Core) Want(collection string, i id.ID, rev uint64, done func(err error)) (cancel func()) {
+	if p := c.pends[i]; p != nil {
+		rev = p.base.Rev()
+	}
+	return c.askServer(func(l *Link, n uint64) wire.Message {
+		if !l.epoch.IsZero() {
+			rev = 0
+		}
+		return &wire.Want{ID: n, Collection: collection, Entities: []wire.Known{{Entity: i, Rev: rev}}}
+	}, func(_ *request, err error) { done(err) })
+}
+
+// HistoryRemote asks the server for an entity's events.
+func (c *Core) HistoryRemote(collection string, i id.ID, done func(events [][]byte, err error)) (cancel func()) {
+	return c.askServer(func(_ *Link, n uint64) wire.Message {
+		return &wire.History{ID: n, Collection: collection, Entity: i}
+	}, func(r *request, err error) { done(r.event, err) })
+}
+
+func (c *Core) askServer(make func(l *Link, n uint64) wire.Message, done func(r *request, err error)) (cancel func()) {
+	if !c.Connected() {
+		done(&request{}, &linkError{"there is no connection to a durable node", ErrDisconnected})
+		return func() {}
+	}
+	l := c.link
+	n := l.number()
+	l.requests[n] = &request{done: done}
+	c.send(&l.Conn, make(l, n))
+	return func() {
+		if l.requests[n] != nil {
+			delete(l.requests, n)
+			c.send(&l.Conn, &wire.Cancel{ID: n})
+		}
+	}
+}
+
+// PendingIn returns the entities of a collection with pending events.
+func (c *Core) PendingIn(collection string) []id.ID {
+	var out []id.ID
+	for i, p := range c.pends {
+		if p.events[0].Collection == collection {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// PendingEvents returns the pending events of an entity.
+func (c *Core) PendingEvents(i id.ID) []*event.Event {
+	if p := c.pends[i]; p != nil {
+		return slices.Clone(p.events)
+	}
+	return nil
+}
+
+// remote is what a live query of an ephemeral node is to its server.
+type remote struct {
+	id     uint64
+	sel    *ankql.Selection
+	synced bool
+	// members are the rows of a window on the server, nil before they are
+	// known. Other rows enter only if a pending event touched them (S53).
+	members map[id.ID]bool
+}
+
+// Follow makes a live query one of the server's rows too.
+func (c *Core) Follow(q *Query) {
+	q.remote = &remote{sel: q.rq.Selection()}
+	if c.Connected() && !q.hydrating && !q.closed {
+		c.link.follow(q)
+	}
+}
+
+// unfollow ends the server's part of a live query.
+func (c *Core) unfollow(q *Query) {
+	if q.remote == nil || c.link == nil || q.remote.id == 0 {
+		return
+	}
+	if r := c.link.requests[q.remote.id]; r != nil && r.q == q {
+		delete(c.link.requests, q.remote.id)
+		c.send(&c.link.Conn, &wire.Cancel{ID: q.remote.id})
+	}
+	q.remote.id = 0
+}
+
+// Synced reports whether the rows are what a durable node says they are, apart
+// from pending edits.
+func (q *Query) Synced() bool { return q.remote == nil || q.remote.synced }
+
+func (c *Core) setSynced(q *Query, synced bool) {
+	if q.remote == nil || q.closed || q.remote.synced == synced {
+		return
+	}
+	q.remote.synced = synced
+	q.sink.Synced(synced)
+}
+
+// applyWindows takes what is in the windows on the server, and returns the
+// queries whose rows have to be read again for that.
+func (c *Core) applyWindows(m *move) (short []*Query) {
+	for _, w := range m.windows {
+		q := w.q
+		if q.closed || q.remote == nil || q.rq.Selection().Limit < 0 || q.remote.members == nil && !w.all {
+			continue
+		}
+		if w.all {
+			q.remote.members = map[id.ID]bool{}
+		}
+		for _, i := range w.in {
+			q.remote.members[i] = true
+		}
+		for _, i := range w.out {
+			delete(q.remote.members, i)
+		}
+		if !w.all {
+			continue
+		}
+		q.rq.Allow(func(s *entity.State) bool { return q.remote.members[s.ID()] || c.pends[s.ID()] != nil })
+		q.rq.Forget()
+		if !q.short && !q.hydrating {
+			q.short = true
+			short = append(short, q)
+		}
+	}
+	return short
+}
+
+// within returns the check of a client's window for a reader beside the core:
+// what is in it on the server, and what pending events touched (S53).
+func (c *Core) within(q *Query) func(*entity.State) bool {
+	if q.remote == nil || q.remote.members == nil {
+		return nil
+	}
+	in := maps.Clone(q.remote.members)
+	for _, i := range c.PendingIn(q.rq.Selection().Collection) {
+		in[i] = true
+	}
+	return func(s *entity.State) bool { return in[s.ID()] }
+}
+
+// DecodeEvents reads the events of a history.
+func DecodeEvents(list [][]byte) ([]*event.Event, error) {
+	out := make([]*event.Event, len(list))
+	for k, b := range list {
+		var err error
+		if out[k], err = event.Decode(b); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,473 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/wire"
+	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/storage"
+)
+
+// Limits on what one peer may ask for (S33).
+const (
+	maxSubs     = 10_000
+	maxDeferred = 10_000
+	maxBusy     = 512
+)
+
+// Times of a connection in milliseconds.
+const (
+	helloTimeout = 10_000
+	pingAfter    = 15_000
+	silentAfter  = 45_000
+)
+
+// Peer is a connection that a durable node accepted, as a state machine.
+type Peer struct {
+	Conn
+	phase     phase
+	since     uint64 // when the connection began
+	heard     uint64 // when the last frame came
+	pinged    bool
+	node      id.ID
+	principal policy.Principal
+	filters   map[string]*filter
+
+	subs       map[uint64]*sub
+	submitting int  // submissions that are not answered
+	admitting  bool // one has no place in the order yet
+	resuming   bool
+	deferred   []wire.Message // wait for them, or for the credential
+
+	changes  []*outgoing // of the commit that is being published
+	byEntity map[id.ID]*outgoing
+	windows  []wire.Window
+	touched  bool
+}
+
+type phase uint8
+
+const (
+	greeting phase = iota
+	authenticating
+	open
+)
+
+// filter is what a principal may read of a collection.
+type filter struct {
+	sel   *ankql.Selection
+	allow func(*entity.State) bool
+	all   bool // everything
+}
+
+func (f *filter) reads(s *entity.State) bool {
+	return f.sel.Match(s) && (f.allow == nil || f.allow(s))
+}
+
+// outgoing is a row change that a peer has to hear of.
+type outgoing struct {
+	collection string
+	entity     id.ID
+	before     *entity.State
+	now        *entity.State // nil: nothing happened to it, or it may not be read
+	whole      bool          // the peer does not have it
+}
+
+// NewPeer takes a connection.
+func (c *Core) NewPeer(handle any) *Peer {
+	p := &Peer{Conn: Conn{Handle: handle}, since: c.ex.Now(), subs: map[uint64]*sub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{}}
+	p.heard = p.since
+	c.peers[p] = struct{}{}
+	return p
+}
+
+// PeerGone ends what a connection needs that has ended.
+func (c *Core) PeerGone(p *Peer) {
+	for _, s := range p.subs {
+		c.Unsubscribe(s.q)
+	}
+	clear(p.subs)
+	p.deferred = nil
+	delete(c.peers, p)
+	c.finishConn(&p.Conn)
+}
+
+// Peers returns the number of connections.
+func (c *Core) Peers() int { return len(c.peers) }
+
+// Drain tells all peers to move on.
+func (c *Core) Drain() {
+	for p := range c.peers {
+		c.send(&p.Conn, &wire.Bye{Code: wire.Closing, Text: "the server is shutting down"})
+		c.PeerGone(p)
+	}
+}
+
+// dismiss ends a connection and says why.
+func (c *Core) dismiss(p *Peer, err error) { c.dismissWith(p, codeOf(err), textOf(err)) }
+
+func (c *Core) dismissWith(p *Peer, code wire.Code, text string) {
+	if p.phase == open {
+		c.send(&p.Conn, &wire.Bye{Code: code, Text: text})
+	} else {
+		c.send(&p.Conn, &wire.Reject{Code: code, Text: text})
+	}
+	c.PeerGone(p)
+}
+
+// tickPeers ends connections that say nothing.
+func (c *Core) tickPeers(now uint64) {
+	for p := range c.peers {
+		switch {
+		case p.phase != open && now > p.since+helloTimeout:
+			c.dismissWith(p, wire.Deadline, "no Hello within "+strconv.Itoa(helloTimeout/1000)+" seconds")
+		case now > p.heard+silentAfter:
+			c.dismissWith(p, wire.Deadline, "nothing was heard for "+strconv.Itoa(silentAfter/1000)+" seconds")
+		case now > p.heard+pingAfter && !p.pinged:
+			p.pinged = true
+			c.send(&p.Conn, &wire.Ping{N: now})
+		}
+	}
+}
+
+// PeerFrame takes a frame from a peer.
+func (c *Core) PeerFrame(p *Peer, frame []byte) {
+	if p.ending {
+		return
+	}
+	m, err := wire.Decode(frame)
+	if err != nil {
+		c.dismiss(p, err)
+		return
+	}
+	p.heard, p.pinged = c.ex.Now(), false
+	switch p.phase {
+	case greeting:
+		if h, ok := m.(*wire.Hello); ok {
+			c.greet(p, h)
+		} else {
+			c.dismissWith(p, wire.Malformed, "the first message is not Hello")
+		}
+	case authenticating:
+		c.postpone(p, m)
+	case open:
+		c.request(p, m)
+	}
+}
+
+func (c *Core) greet(p *Peer, h *wire.Hello) {
+	switch {
+	case h.Max < wire.MinVersion || h.Min > wire.MaxVersion:
+		c.dismissWith(p, wire.Version, "the client speaks versions "+versions(h.Min, h.Max)+" of the protocol, the server "+versions(wire.MinVersion, wire.MaxVersion))
+		return
+	case h.App < c.cfg.LeastApp:
+		c.dismissWith(p, wire.Update, "the application has version "+strconv.FormatUint(h.App, 10)+", the server needs "+strconv.FormatUint(c.cfg.LeastApp, 10)+": please update")
+		return
+	case c.root.IsZero():
+		c.dismiss(p, noSystem{})
+		return
+	case !h.Root.IsZero() && h.Root != c.root:
+		c.dismissWith(p, wire.System, "the client's data belongs to the system "+h.Root.String()+", the server's to "+c.root.String())
+		return
+	}
+	p.phase, p.node = authenticating, h.Node
+	c.authenticate(p, h.Credential, func(who policy.Principal) {
+		p.phase, p.principal = open, who
+		c.send(&p.Conn, &wire.Hello{
+			Min: wire.MinVersion, Max: wire.MaxVersion, Node: c.node, Incarnation: c.incarnation, Root: c.root,
+			Epoch: c.epoch, Now: c.ex.Now(), High: c.clock.Last(), Subject: who.Subject, App: c.cfg.LeastApp,
+		})
+		c.resume(p)
+	})
+}
+
+func versions(lo, hi uint64) string {
+	return strconv.FormatUint(lo, 10) + " to " + strconv.FormatUint(hi, 10)
+}
+
+// authenticate asks the policy agent who a credential stands for.
+func (c *Core) authenticate(p *Peer, credential []byte, done func(policy.Principal)) {
+	var who policy.Principal
+	agent := c.cfg.Policy
+	c.ex.Read(func(ctx context.Context) (err error) {
+		defer func() {
+			if recover() != nil {
+				err = &authError{errors.New("the policy agent panicked")}
+			}
+		}()
+		who, err = agent.Authenticate(ctx, credential)
+		if err != nil && !errors.Is(err, policy.ErrUnauthenticated) {
+			err = &authError{err}
+		}
+		return err
+	}, func(err error) {
+		switch {
+		case p.ending:
+		case err != nil:
+			c.dismiss(p, err)
+		default:
+			done(who)
+		}
+	})
+}
+
+type authError struct{ err error }
+
+func (e *authError) Error() string   { return "ankurah: unauthenticated: " + e.err.Error() }
+func (e *authError) Unwrap() []error { return []error{policy.ErrUnauthenticated, e.err} }
+
+// postpone keeps a message for later.
+func (c *Core) postpone(p *Peer, m wire.Message) {
+	if len(p.deferred) >= maxDeferred {
+		c.dismissWith(p, wire.Overloaded, "more than "+strconv.Itoa(maxDeferred)+" requests wait")
+		return
+	}
+	p.deferred = append(p.deferred, m)
+}
+
+// request takes a message of an open connection. What reads waits for the
+// submissions before it, so that their Acks precede it (S27).
+func (c *Core) request(p *Peer, m wire.Message) {
+	switch m := m.(type) {
+	case *wire.Ping:
+		c.send(&p.Conn, &wire.Pong{N: m.N})
+	case *wire.Pong:
+	case *wire.Cancel:
+		c.cancel(p, m.ID)
+	default:
+		if len(p.deferred) > 0 || p.waits(m) {
+			c.postpone(p, m)
+			return
+		}
+		c.serve(p, m)
+	}
+}
+
+// waits reports whether m has to wait: submissions for the place in the order
+// of the one before, everything else for the outcome of all.
+func (p *Peer) waits(m wire.Message) bool {
+	if _, ok := m.(*wire.Submit); ok {
+		return p.admitting
+	}
+	return p.submitting > 0
+}
+
+// Busy reports whether the peer has asked for so much that nothing more should
+// be received from it for now.
+func (p *Peer) Busy() bool { return p.submitting+len(p.deferred) > maxBusy || len(p.slots) > maxBusy }
+
+// resume serves what waited.
+func (c *Core) resume(p *Peer) {
+	if p.resuming {
+		return
+	}
+	p.resuming = true
+	for len(p.deferred) > 0 && p.phase == open && !p.ending && !p.waits(p.deferred[0]) {
+		m := p.deferred[0]
+		p.deferred = p.deferred[1:]
+		c.serve(p, m)
+	}
+	p.resuming = false
+}
+
+func (c *Core) serve(p *Peer, m wire.Message) {
+	switch m := m.(type) {
+	case *wire.Submit:
+		c.submit(p, m)
+	case *wire.Query:
+		c.serveQuery(p, m)
+	case *wire.Want:
+		c.serveWant(p, m)
+	case *wire.History:
+		c.serveHistory(p, m)
+	case *wire.Sync:
+		c.send(&p.Conn, m)
+	case *wire.Credential:
+		c.refresh(p, m.Credential)
+	case *wire.Cancel:
+		c.cancel(p, m.ID)
+	case *wire.Ping:
+		c.send(&p.Conn, &wire.Pong{N: m.N})
+	case *wire.Pong:
+	default:
+		c.dismissWith(p, wire.Malformed, "a message that only servers send")
+	}
+}
+
+// cancel ends a query, also one that waits.
+func (c *Core) cancel(p *Peer, query uint64) {
+	if s := p.subs[query]; s != nil {
+		delete(p.subs, query)
+		c.Unsubscribe(s.q)
+		c.fill(&p.Conn, s.slot, nil)
+	}
+	for k, m := range p.deferred {
+		if q, ok := m.(*wire.Query); ok && q.ID == query {
+			p.deferred[k] = &wire.Pong{}
+		}
+	}
+}
+
+// refresh takes another credential of the same principal.
+func (c *Core) refresh(p *Peer, credential []byte) {
+	p.phase = authenticating
+	c.authenticate(p, credential, func(who policy.Principal) {
+		if who.Subject != p.principal.Subject {
+			c.dismissWith(p, wire.Unauthenticated, "the new credential stands for another principal")
+			return
+		}
+		p.phase, p.principal = open, who
+		c.narrowAgain(p)
+		c.resume(p)
+	})
+}
+
+// Invalidate makes the policy agent's word new for a principal, or for all
+// when subject is nil: what it may not read any more is withdrawn (S38).
+func (c *Core) Invalidate(subject *string) {
+	for p := range c.peers {
+		if p.phase == open && (subject == nil || *subject == p.principal.Subject) {
+			c.narrowAgain(p)
+		}
+	}
+}
+
+func (c *Core) narrowAgain(p *Peer) {
+	clear(p.filters)
+	for _, s := range p.subs {
+		sel, allow, err := c.Narrow(s.sel, p.principal)
+		if err != nil {
+			s.Failed(err)
+			continue
+		}
+		c.SetSelection(s.q, sel, allow, func() { c.endCommit(nil) })
+	}
+}
+
+// filter returns what the peer may read of a collection.
+func (c *Core) filter(p *Peer, collection string) (*filter, error) {
+	if f := p.filters[collection]; f != nil {
+		return f, nil
+	}
+	all := &ankql.Selection{Collection: collection, Limit: -1}
+	sel, allow, err := c.Narrow(all, p.principal)
+	if err != nil {
+		return nil, err
+	}
+	f := &filter{sel, allow, sel == all && allow == nil}
+	p.filters[collection] = f
+	return f, nil
+}
+
+// submit hands a transaction to the pipeline.
+func (c *Core) submit(p *Peer, m *wire.Submit) {
+	req := &Request{ID: m.Tx, Principal: p.principal, from: p}
+	for _, b := range m.Events {
+		e, err := event.Decode(b)
+		if err == nil && e.Tx != m.Tx {
+			err = &submitError{e, "it is of another transaction", event.ErrMalformed}
+		}
+		if err != nil {
+			c.refuse(p, m.Tx, err)
+			return
+		}
+		req.Events = append(req.Events, e)
+	}
+	for _, r := range m.Requires {
+		req.Requires = append(req.Requires, storage.Require{Collection: r.Collection, Entity: r.Entity, Head: r.Head})
+	}
+	if len(req.Events) == 0 {
+		c.refuse(p, m.Tx, &submitNothing{})
+		return
+	}
+	p.submitting++
+	p.admitting = true
+	req.admitted = func() {
+		p.admitting = false
+		c.resume(p)
+	}
+	req.Done = func(after []*entity.State, err error) {
+		p.submitting--
+		if p.ending {
+			return
+		}
+		switch {
+		case err != nil:
+			c.refuse(p, m.Tx, err)
+		case !req.acked:
+			c.ackKnown(p, req)
+		}
+		c.resume(p)
+	}
+	c.Commit(req)
+}
+
+type submitNothing struct{}
+
+func (*submitNothing) Error() string { return "ankurah: a transaction without events" }
+func (*submitNothing) Unwrap() error { return event.ErrMalformed }
+
+func (c *Core) refuse(p *Peer, t event.TxID, err error) {
+	c.send(&p.Conn, &wire.Refuse{Tx: t, Code: codeOf(err), Text: textOf(err), Now: c.ex.Now()})
+}
+
+// ack tells the submitter of a transaction that is being published, before it
+// or anybody hears of what it did (S27).
+func (c *Core) ack(t *tx) {
+	p := t.req.from
+	if p == nil || p.ending {
+		return
+	}
+	t.req.acked = true
+	m := &wire.Ack{Tx: t.req.ID}
+	for k := range t.writes {
+		w := &t.writes[k]
+		x := wire.Change{Collection: w.After.Collection(), Entity: w.After.ID()}
+		if f, err := c.filter(p, x.Collection); err == nil && f.reads(w.After) {
+			x.Before, x.After, x.Head = w.Before.Rev(), w.After.Rev(), w.After.Head()
+		} else {
+			x.Removed = true
+		}
+		m.Changes = append(m.Changes, x)
+	}
+	c.send(&p.Conn, m)
+}
+
+// ackKnown answers a transaction that was stored before with the states of its
+// entities.
+func (c *Core) ackKnown(p *Peer, req *Request) {
+	byCollection := map[string][]wire.Known{}
+	for _, e := range req.Events {
+		byCollection[e.Collection] = append(byCollection[e.Collection], wire.Known{Entity: e.Entity})
+	}
+	c.answer(p, 0, func(a *answer) error {
+		m := &wire.Ack{Tx: req.ID}
+		for _, e := range req.Events {
+			if byCollection[e.Collection] == nil {
+				continue
+			}
+			changes, err := a.wanted(e.Collection, byCollection[e.Collection])
+			if err != nil {
+				return err
+			}
+			m.Changes = append(m.Changes, changes...)
+			byCollection[e.Collection] = nil
+		}
+		a.frames = append(a.frames, wire.Append(nil, m))
+		return nil
+	}, collections(req.Events)...)
+}
+
+func collections(events []*event.Event) []string {
+	var out []string
+	for _, e := range events {
+		out = append(out, e.Collection)
+	}
+	return out
+}

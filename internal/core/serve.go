@@ -1,0 +1,487 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/internal/wire"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+// maxGap is the number of events up to which a peer that lacks them gets them;
+// beyond it the state is shorter to send and quicker to apply (S35).
+const maxGap = 16
+
+// answer is made beside the core, from a snapshot.
+type answer struct {
+	ctx     context.Context
+	c       *Core
+	id      uint64
+	snap    *Snap
+	filters map[string]*filter
+	frames  [][]byte
+	rows    wire.Rows // the part being made
+	size    int
+}
+
+// answer runs job beside the core and sends what frames it makes, in the place
+// that the peer's next message would have had. The job may read collections.
+func (c *Core) answer(p *Peer, request uint64, job func(*answer) error, collections ...string) {
+	c.answerAt(p, p.reserve(), request, job, collections...)
+}
+
+func (c *Core) answerAt(p *Peer, at *slot, request uint64, job func(*answer) error, collections ...string) {
+	a := &answer{c: c, id: request, filters: map[string]*filter{}}
+	fail := func(err error) {
+		if request == 0 {
+			c.fill(&p.Conn, at, nil)
+			c.dismiss(p, err)
+			return
+		}
+		c.fill(&p.Conn, at, [][]byte{wire.Append(nil, &wire.Fail{ID: request, Code: codeOf(err), Text: textOf(err)})})
+	}
+	var err error
+	for _, name := range collections {
+		if a.filters[name], err = c.filter(p, name); err != nil {
+			fail(err)
+			return
+		}
+	}
+	if a.snap, err = c.Current(); err != nil {
+		fail(err)
+		return
+	}
+	c.ex.Read(func(ctx context.Context) error {
+		a.ctx = ctx
+		return job(a)
+	}, func(err error) {
+		a.snap.Release()
+		switch {
+		case p.ending || !at.open:
+		case err != nil:
+			fail(err)
+		default:
+			c.fill(&p.Conn, at, a.frames)
+		}
+	})
+}
+
+// put adds a change to the part being made.
+func (a *answer) put(x wire.Change) {
+	a.rows.Changes = append(a.rows.Changes, x)
+	a.size += len(x.State) + 96
+	for _, e := range x.Events {
+		a.size += len(e)
+	}
+	a.full()
+}
+
+// row adds a row to the result.
+func (a *answer) row(i id.ID) {
+	a.rows.Result = append(a.rows.Result, i)
+	a.size += id.Size
+	a.full()
+}
+
+func (a *answer) full() {
+	if a.size >= wire.MaxChunk {
+		a.part()
+	}
+}
+
+func (a *answer) part() {
+	a.rows.ID = a.id
+	a.frames = append(a.frames, wire.Append(nil, &a.rows))
+	a.rows, a.size = wire.Rows{}, 0
+}
+
+// done adds the last part.
+func (a *answer) done() {
+	a.rows.Done = true
+	a.part()
+}
+
+// delta returns what a peer that has rev known lacks of s, false for nothing.
+// A peer that may not read everything gets no events of a gap, since one of the
+// states between might be one that it may not read (S38).
+func (a *answer) delta(s *entity.State, known uint64) (wire.Change, bool, error) {
+	x := wire.Change{Collection: s.Collection(), Entity: s.ID(), After: s.Rev()}
+	if known == s.Rev() {
+		return x, false, nil
+	}
+	if gap := s.Rev() - known; known > 0 && known < s.Rev() && gap <= maxGap && a.filters[x.Collection].all {
+		x.Before, x.Head = known, s.Head()
+		for e, err := range a.snap.Events(a.ctx, x.Collection, x.Entity, known+1, s.Rev()) {
+			if err != nil {
+				return x, false, err
+			}
+			x.Events = append(x.Events, e.Append(nil))
+		}
+		if uint64(len(x.Events)) == gap {
+			return x, true, nil
+		}
+		x.Before, x.Head, x.Events = 0, nil, nil
+	}
+	x.State = s.Append(nil)
+	return x, true, nil
+}
+
+// wanted returns what a peer lacks of entities by ID, or that they are not
+// there for it.
+func (a *answer) wanted(collection string, entities []wire.Known) ([]wire.Change, error) {
+	var out []wire.Change
+	for _, k := range entities {
+		s, err := a.snap.State(a.ctx, collection, k.Entity)
+		if err != nil {
+			return nil, err
+		}
+		if s == nil || !a.filters[collection].reads(s) {
+			out = append(out, wire.Change{Collection: collection, Entity: k.Entity, Removed: true})
+			continue
+		}
+		x, lacks, err := a.delta(s, k.Rev)
+		if err != nil {
+			return nil, err
+		}
+		if lacks || k.Rev == 0 {
+			out = append(out, x)
+		}
+	}
+	return out, nil
+}
+
+// result puts the rows of a query, and what became of those that the peer
+// knows and that are not among them (S36).
+func (a *answer) result(collection string, rows []*entity.State, known []wire.Known) error {
+	revs := make(map[id.ID]uint64, len(known))
+	for _, k := range known {
+		revs[k.Entity] = k.Rev
+	}
+	for _, s := range rows {
+		x, lacks, err := a.delta(s, revs[s.ID()])
+		if err != nil {
+			return err
+		}
+		if lacks {
+			a.put(x)
+		}
+		a.row(s.ID())
+		delete(revs, s.ID())
+	}
+	known = slices.DeleteFunc(slices.Clone(known), func(k wire.Known) bool { _, left := revs[k.Entity]; return !left })
+	changes, err := a.wanted(collection, known)
+	for _, x := range changes {
+		a.put(x)
+	}
+	return err
+}
+
+func (c *Core) serveWant(p *Peer, m *wire.Want) {
+	c.answer(p, m.ID, func(a *answer) error {
+		changes, err := a.wanted(m.Collection, m.Entities)
+		for _, x := range changes {
+			a.put(x)
+		}
+		a.done()
+		return err
+	}, m.Collection)
+}
+
+// bindQuery makes a selection of what a peer asks for.
+func (c *Core) bindQuery(m *wire.Query) (*ankql.Selection, error) {
+	params := make([]value.Value, len(m.Params))
+	for k, b := range m.Params {
+		var err error
+		if params[k], err = value.Decode(b); err != nil {
+			return nil, err
+		}
+	}
+	sel, err := ankql.BindTemplate(m.Text, params, c.Model(m.Collection), m.Collection)
+	if err != nil && m.Lenient {
+		sel, err = ankql.BindTemplate(m.Text, params, nil, m.Collection)
+	}
+	return sel, err
+}
+
+func (c *Core) serveQuery(p *Peer, m *wire.Query) {
+	fail := func(err error) {
+		c.send(&p.Conn, &wire.Fail{ID: m.ID, Code: codeOf(err), Text: textOf(err)})
+	}
+	sel, err := c.bindQuery(m)
+	if err != nil {
+		fail(err)
+		return
+	}
+	narrowed, allow, err := c.Narrow(sel, p.principal)
+	if err != nil {
+		fail(err)
+		return
+	}
+	switch {
+	case m.Live && p.subs[m.ID] != nil:
+		c.dismissWith(p, wire.Malformed, "two live queries with one number")
+	case m.Live && len(p.subs) >= maxSubs:
+		fail(ErrOverloaded)
+	case m.Live:
+		s := &sub{c: c, p: p, id: m.ID, sel: sel, known: m.Known, slot: p.reserve()}
+		p.subs[m.ID] = s
+		s.q = c.Subscribe(narrowed, allow, s)
+	case m.Count:
+		c.answer(p, m.ID, func(a *answer) error {
+			n, err := Count(a.ctx, a.snap, narrowed, allow)
+			a.frames = append(a.frames, wire.Append(nil, &wire.Counted{ID: m.ID, N: uint64(n)}))
+			return err
+		}, m.Collection)
+	default:
+		c.answer(p, m.ID, func(a *answer) error {
+			rows, err := Collect(a.ctx, a.snap, narrowed, allow)
+			if err == nil {
+				err = a.result(m.Collection, rows, m.Known)
+			}
+			a.done()
+			return err
+		}, m.Collection)
+	}
+}
+
+// Count returns the number of allowed rows of a selection.
+func Count(ctx context.Context, snap *Snap, sel *ankql.Selection, allow func(*entity.State) bool) (n int64, err error) {
+	if allow == nil {
+		return snap.Count(ctx, sel)
+	}
+	for _, err := range Rows(ctx, snap, sel, allow) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+func (c *Core) serveHistory(p *Peer, m *wire.History) {
+	kinds := c.cfg.Kinds
+	c.answer(p, m.ID, func(a *answer) error {
+		f := a.filters[m.Collection]
+		now, err := a.snap.State(a.ctx, m.Collection, m.Entity)
+		if err != nil {
+			return err
+		}
+		if now == nil || !f.reads(now) {
+			return &absentError{m.Collection, m.Entity}
+		}
+		part, size := &wire.Events{ID: m.ID}, 0
+		var before *entity.State
+		for e, err := range a.snap.Events(a.ctx, m.Collection, m.Entity, 1, now.Rev()) {
+			if err != nil {
+				return err
+			}
+			after, err := before.Apply(kinds, e)
+			if err != nil {
+				return err
+			}
+			// S38: only between states that may be read.
+			if after.Rev() > m.After && (before == nil || f.reads(before)) && f.reads(after) {
+				b := e.Append(nil)
+				part.Events = append(part.Events, b)
+				if size += len(b); size >= wire.MaxChunk {
+					a.frames = append(a.frames, wire.Append(nil, part))
+					part, size = &wire.Events{ID: m.ID}, 0
+				}
+			}
+			before = after
+		}
+		part.Done = true
+		a.frames = append(a.frames, wire.Append(nil, part))
+		return nil
+	}, m.Collection)
+}
+
+type absentError struct {
+	collection string
+	entity     id.ID
+}
+
+func (e *absentError) Error() string {
+	return "ankurah: " + e.collection + " " + e.entity.String() + " is not there"
+}
+func (e *absentError) Unwrap() error { return ErrAbsent }
+
+// ErrAbsent is wrapped when another node has no such entity for the asker.
+var ErrAbsent = errors.New("not found")
+
+// sub is a live query of a peer.
+type sub struct {
+	c     *Core
+	p     *Peer
+	id    uint64
+	sel   *ankql.Selection // as asked for
+	q     *Query
+	known []wire.Known
+	slot  *slot
+}
+
+// Ready answers the query with its rows.
+func (s *sub) Ready() {
+	rows := s.q.Rows()
+	known := s.known
+	s.known = nil
+	s.c.answerAt(s.p, s.slot, s.id, func(a *answer) error {
+		err := a.result(s.sel.Collection, rows, known)
+		a.done()
+		return err
+	}, s.sel.Collection)
+}
+
+// Changed gathers what has to be pushed when the commit is through.
+func (s *sub) Changed(changes []rowChange) {
+	s.c.touch(s.p)
+	w := wire.Window{Query: s.id}
+	for _, r := range changes {
+		o := &outgoing{before: r.Before, now: r.After, whole: r.Before == nil}
+		switch {
+		case r.After != nil:
+			o.collection, o.entity = r.After.Collection(), r.After.ID()
+		default:
+			o.collection, o.entity = r.Before.Collection(), r.Before.ID()
+			if o.now = r.Now; o.now == nil {
+				o.now = r.Before // nothing happened to it; perhaps it may not be read
+			}
+		}
+		s.p.gather(o)
+		switch r.Kind {
+		case reactor.Added:
+			w.In = append(w.In, o.entity)
+		case reactor.Removed:
+			w.Out = append(w.Out, o.entity)
+		}
+	}
+	if s.sel.Limit >= 0 && len(w.In)+len(w.Out) > 0 {
+		s.p.windows = append(s.p.windows, w)
+	}
+}
+
+// Failed ends the query.
+func (s *sub) Failed(err error) {
+	delete(s.p.subs, s.id)
+	m := &wire.Fail{ID: s.id, Code: codeOf(err), Text: textOf(err)}
+	if s.slot.open {
+		s.c.fill(&s.p.Conn, s.slot, [][]byte{wire.Append(nil, m)})
+		return
+	}
+	s.c.send(&s.p.Conn, m)
+}
+
+// Synced is for ephemeral nodes.
+func (s *sub) Synced(bool) {}
+
+func (c *Core) touch(p *Peer) {
+	if !p.touched {
+		p.touched = true
+		c.touchedPeers = append(c.touchedPeers, p)
+	}
+}
+
+// gather notes a change unless another query of the peer has noted it.
+func (p *Peer) gather(o *outgoing) {
+	if have := p.byEntity[o.entity]; have != nil {
+		have.whole = have.whole || o.whole
+		return
+	}
+	p.byEntity[o.entity] = o
+	p.changes = append(p.changes, o)
+}
+
+// endCommit pushes what was gathered about the commit of t, or, when t is nil,
+// about several whole ones (S37).
+func (c *Core) endCommit(t *tx) {
+	var cache pushCache
+	for _, p := range c.touchedPeers {
+		p.touched = false
+		c.push(p, t, &cache)
+	}
+	clear(c.touchedPeers)
+	c.touchedPeers = c.touchedPeers[:0]
+}
+
+// pushCache keeps what one commit's pushes have in common: a change is encoded
+// once for all peers that get it alike.
+type pushCache struct {
+	alone map[pushKey][]byte // frames of one change
+}
+
+type pushKey struct {
+	now   *entity.State
+	whole bool
+}
+
+func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
+	changes, windows := p.changes, p.windows
+	p.changes, p.windows = nil, nil
+	clear(p.byEntity)
+	if p.ending {
+		return
+	}
+	m := &wire.Push{Windows: windows}
+	var key pushKey
+	for _, o := range changes {
+		f, err := c.filter(p, o.collection)
+		if err != nil || !f.reads(o.now) {
+			m.Changes = append(m.Changes, wire.Change{Collection: o.collection, Entity: o.entity, Removed: true})
+			continue
+		}
+		if o.now == o.before {
+			continue // left a window, because of another row
+		}
+		if t != nil && t.req.from == p && t.has(o.now) && t.req.acked {
+			continue // the Ack says it
+		}
+		w := t.wrote(o.before, o.now)
+		whole := o.whole || w == nil || len(w.Events) > 1 && !f.all
+		key = pushKey{o.now, whole}
+		if len(changes) == 1 && len(windows) == 0 {
+			if frame := cache.alone[key]; frame != nil {
+				c.pushFrame(p, frame)
+				return
+			}
+		}
+		x := wire.Change{Collection: o.collection, Entity: o.entity, After: o.now.Rev()}
+		if whole {
+			x.State = o.now.Append(nil)
+		} else {
+			x.Before, x.Head = w.Before.Rev(), o.now.Head()
+			for _, e := range w.Events {
+				x.Events = append(x.Events, e.Append(nil))
+			}
+		}
+		m.Changes = append(m.Changes, x)
+	}
+	if len(m.Changes) == 0 && len(m.Windows) == 0 {
+		return
+	}
+	frame := wire.Append(nil, m)
+	if len(changes) == 1 && len(windows) == 0 && key.now != nil {
+		if cache.alone == nil {
+			cache.alone = map[pushKey][]byte{}
+		}
+		cache.alone[key] = frame
+	}
+	c.pushFrame(p, frame)
+}
+
+// pushFrame sends a push. A peer that does not keep up is cut, and
+// resynchronises when it comes again (S33).
+func (c *Core) pushFrame(p *Peer, frame []byte) {
+	if p.pushed+len(frame) > maxPushed {
+		p.slots = nil
+		c.dismissWith(p, wire.Overloaded, "the connection is too slow for what happens")
+		return
+	}
+	p.pushed += len(frame)
+	p.slots = append(p.slots, &slot{frames: [][]byte{frame}, pushed: len(frame)})
+	c.ex.Wake(&p.Conn)
+}

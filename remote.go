@@ -1,0 +1,233 @@
+package ankurah
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/internal/core"
+)
+
+// remote reports whether a read asks the server (S50).
+func (rd reader) remote() bool { return !rd.local && !rd.n.durable && rd.n.Connected() }
+
+// ask starts something that the server answers, and waits for the answer.
+func (n *Node) ask(ctx context.Context, start func(done func(error)) (cancel func())) error {
+	answer := make(chan error, 1)
+	var cancel func()
+	n.do(func() { cancel = start(func(err error) { answer <- err }) })
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		n.do(cancel)
+		return ctx.Err()
+	}
+}
+
+// bring makes this node's copy of an entity as new as the server's. While
+// there is no connection it does nothing.
+func (rd reader) bring(ctx context.Context, collection string, id ID) error {
+	if !rd.remote() {
+		return nil
+	}
+	have, err := rd.n.core.State(ctx, collection, id)
+	if err != nil {
+		return err
+	}
+	err = rd.n.ask(ctx, func(done func(error)) func() {
+		return rd.n.core.Want(collection, id, have.Rev(), done)
+	})
+	return unlessDisconnected(err)
+}
+
+// unlessDisconnected lets a read go on with what is here when the connection
+// ended meanwhile.
+func unlessDisconnected(err error) error {
+	if errors.Is(err, ErrDisconnected) {
+		return nil
+	}
+	return err
+}
+
+// fetch brings the rows of a selection from the server, and returns a check
+// for which of this node's rows the answer consists of: those, and what
+// pending edits touched. Nil when there is no connection.
+func (rd reader) fetch(ctx context.Context, sel *ankql.Selection) (func(*entity.State) bool, error) {
+	if !rd.remote() {
+		return nil, nil
+	}
+	snap, err := rd.n.current()
+	if err != nil {
+		return nil, err
+	}
+	known, err := core.Collect(ctx, snap, sel, nil)
+	snap.Release()
+	if err != nil {
+		return nil, err
+	}
+	in := map[ID]bool{}
+	err = rd.n.ask(ctx, func(done func(error)) func() {
+		return rd.n.core.Fetch(sel, known, func(rows []ID, err error) {
+			for _, i := range rows {
+				in[i] = true
+			}
+			for _, i := range rd.n.core.PendingIn(sel.Collection) {
+				in[i] = true
+			}
+			done(err)
+		})
+	})
+	if err != nil {
+		return nil, unlessDisconnected(err)
+	}
+	return func(s *entity.State) bool { return in[s.ID()] }, nil
+}
+
+// remoteCount asks the server for a count. ok is false where this node has to
+// count itself: without a connection, or with edits that the server does not
+// have.
+func (rd reader) remoteCount(ctx context.Context, sel *ankql.Selection) (n int64, ok bool, err error) {
+	if !rd.remote() || rd.tx != nil && len(rd.tx.order) > 0 {
+		return 0, false, nil
+	}
+	pending := false
+	err = rd.n.ask(ctx, func(done func(error)) func() {
+		if pending = len(rd.n.core.PendingIn(sel.Collection)) > 0; pending {
+			done(nil)
+			return func() {}
+		}
+		return rd.n.core.CountRemote(sel, func(count uint64, err error) {
+			n = int64(count)
+			done(err)
+		})
+	})
+	if errors.Is(err, ErrDisconnected) {
+		return 0, false, nil
+	}
+	return n, err == nil && !pending, err
+}
+
+// remoteHistory is the history that the server tells, and the pending events
+// behind it.
+func (n *Node) remoteHistory(ctx context.Context, collection string, id ID, yield func(Event, error) bool) error {
+	var raw [][]byte
+	var pending []*event.Event
+	err := n.ask(ctx, func(done func(error)) func() {
+		pending = n.core.PendingEvents(id)
+		if len(pending) > 0 && pending[0].IsGenesis() {
+			done(nil)
+			return func() {}
+		}
+		return n.core.HistoryRemote(collection, id, func(events [][]byte, err error) {
+			raw = events
+			done(err)
+		})
+	})
+	if errors.Is(err, core.ErrAbsent) {
+		return &NotFoundError{collection, id}
+	}
+	if err != nil {
+		return err
+	}
+	events, err := core.DecodeEvents(raw)
+	if err != nil {
+		return err
+	}
+	var before *entity.State
+	for _, e := range slices.Concat(events, pending) {
+		if e.Collection != collection {
+			return &NotFoundError{collection, id}
+		}
+		after, err := before.Apply(n.kinds, e)
+		if err != nil {
+			return err
+		}
+		if !yield(describe(e, before, after), nil) {
+			return nil
+		}
+		before = after
+	}
+	return nil
+}
+
+// RejectedError says that a durable node refused a transaction, and why
+// (S29).
+type RejectedError struct {
+	Tx     TxID
+	Reason error
+}
+
+func (e *RejectedError) Error() string {
+	return "ankurah: transaction " + e.Tx.String() + " was refused and rolled back: " + e.Reason.Error()
+}
+func (e *RejectedError) Unwrap() error { return e.Reason }
+
+// Rejected is a transaction that a durable node refused. It was rolled back;
+// what it would have done stays in the store until it is discarded.
+type Rejected struct {
+	Tx       TxID
+	Reason   error
+	Entities []CommitEntity
+
+	n   *Node
+	seq uint64
+}
+
+// Rejected yields the transactions that were refused and not yet discarded,
+// oldest first.
+func (n *Node) Rejected(ctx context.Context) iter.Seq2[*Rejected, error] {
+	return func(yield func(*Rejected, error) bool) {
+		if err := n.eachRejected(ctx, yield); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+func (n *Node) eachRejected(ctx context.Context, yield func(*Rejected, error) bool) error {
+	snap, err := n.current()
+	if err != nil {
+		return err
+	}
+	defer snap.Release()
+	lo, hi := core.RejectedRange()
+	for w, err := range snap.MetaRange(ctx, lo, hi) {
+		if err != nil {
+			return err
+		}
+		r, err := core.DecodeRejected(w.Key, w.Value)
+		if err != nil {
+			return err
+		}
+		out := &Rejected{Tx: r.Tx, Reason: r.Reason, n: n, seq: r.Seq}
+		for _, e := range r.Events {
+			var base *entity.State
+			if !e.IsGenesis() {
+				if base, err = snap.State(ctx, e.Collection, e.Entity); err != nil {
+					return err
+				}
+			}
+			what := Event{ID: e.ID, Parents: e.Parents, Time: e.ID.Time(), Author: e.Author.String(), Actor: e.Actor, Tx: e.Tx, Kind: EventEdited}
+			if after, err := base.Apply(n.kinds, e); err == nil {
+				what = describe(e, base, after)
+			}
+			out.Entities = append(out.Entities, CommitEntity{e.Collection, e.Entity, []Event{what}})
+		}
+		if !yield(out, nil) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Discard forgets the transaction.
+func (r *Rejected) Discard(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return r.n.wait(func(done func(error)) { r.n.core.Discard(r.seq, done) })
+}
