@@ -325,12 +325,23 @@ func TestFromGo(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(value.Append(nil, value.String("x")))
-	f.Add(value.Append(nil, value.List(value.KindInt32, []value.Value{value.Int32(1)})))
+	for _, v := range goldenValues(f) {
+		f.Add(value.Append(nil, v))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, err := value.Decode(b)
-		if err == nil && !bytes.Equal(value.Append(nil, v), b) {
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(value.Append(nil, v), b) {
 			t.Fatalf("%x is written as %x", b, value.Append(nil, v))
+		}
+		if err := value.Validate(v); err != nil {
+			t.Fatalf("%x: %v", b, err)
+		}
+		key := value.AppendKey(nil, v, true)
+		if rest, err := value.SkipKey(key, true); err != nil || len(rest) > 0 {
+			t.Fatalf("the key %x of %v: %v", key, v, err)
 		}
 	})
 }
