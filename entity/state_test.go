@@ -214,20 +214,6 @@ func TestUnknownKinds(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte{8, 1})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := entity.Decode("album", id.ID{}, b)
-		if err != nil {
-			return
-		}
-		again, err := entity.Decode("album", id.ID{}, s.Append(nil))
-		if err != nil || !bytes.Equal(again.Append(nil), s.Append(nil)) {
-			t.Fatalf("%x is written as %x and not read back: %v", b, s.Append(nil), err)
-		}
-	})
-}
-
 // States read back as they were written.
 func TestCodec(t *testing.T) {
 	for seed := range uint64(200) {
