@@ -365,8 +365,11 @@ func (v *mover) finish() {
 		v.keepBase(i, e)
 	}
 	slices.SortFunc(t.writes, func(a, b storage.EntityWrite) int { return a.After.ID().Compare(b.After.ID()) })
-	slices.SortStableFunc(t.changes, func(a, b reactor.Change) int {
-		return strings.Compare(a.After.Collection(), b.After.Collection())
+	slices.SortFunc(t.changes, func(a, b reactor.Change) int {
+		if c := strings.Compare(a.After.Collection(), b.After.Collection()); c != 0 {
+			return c
+		}
+		return a.After.ID().Compare(b.After.ID())
 	})
 	for _, o := range v.settled {
 		t.meta = append(t.meta, storage.MetaWrite{Key: seqKey(metaOutbox, o.seq)})

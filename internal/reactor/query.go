@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"math"
 	"slices"
 
 	"github.com/ankurah/ankurah-go/ankql"
@@ -34,15 +35,20 @@ type RowChange struct {
 // rows that leave can be replaced without reading: it knows every matching row
 // up to bound. A nil bound is no bound: it knows all of them.
 type Query struct {
-	sel    *ankql.Selection
-	allow  func(*entity.State) bool // nil: every entity
-	rows   []*entity.State          // known matches in the selection's order
-	byID   map[id.ID]*entity.State
-	bound  *ankql.Cursor
-	shown  []*entity.State // the window last reported; only kept with LIMIT
-	recent []Change        // changes since then, by commit
-	forgot bool            // the rows have to be read again
-	again  bool            // the rows were read again since the last Take
+	sel   *ankql.Selection
+	allow func(*entity.State) bool // nil: every entity
+	rows  []*entity.State          // known matches in the selection's order
+	byID  map[id.ID]*entity.State
+	bound *ankql.Cursor
+
+	// What happened since the last report. Without LIMIT it is the changes of
+	// rows. With LIMIT it is the window last reported and all of the commits
+	// since the first that concerned a row: rows also enter from beyond bound.
+	recent  []Change
+	shown   []*entity.State
+	commits [][]Change
+
+	forgot bool // the rows have to be read again
 }
 
 // NewQuery returns a query without rows; [Query.Reset] gives it some. allow
@@ -64,13 +70,17 @@ func (q *Query) Hydrate() *ankql.Selection {
 	return &sel
 }
 
-// keep is how many rows of a limited query are kept.
-func (q *Query) keep() int { return q.sel.Limit + max(8, min(q.sel.Limit, 64)) }
+// keep is how many rows of a limited query are kept. Twice as many are still a
+// number, whatever the limit.
+func (q *Query) keep() int {
+	n := min(q.sel.Limit, math.MaxInt/4)
+	return n + max(8, min(n, 64))
+}
 
 // Reset sets the rows to those that a read of [Query.Hydrate] yielded, already
 // allowed, and takes them as reported.
 func (q *Query) Reset(rows []*entity.State) {
-	q.rows, q.bound, q.recent = rows, nil, nil
+	q.rows, q.bound, q.recent, q.commits = rows, nil, nil, nil
 	clear(q.byID)
 	for _, r := range rows {
 		q.byID[r.ID()] = r
@@ -84,13 +94,8 @@ func (q *Query) Reset(rows []*entity.State) {
 // Rows returns the window. The slice is the caller's.
 func (q *Query) Rows() []*entity.State { return slices.Clone(q.view()) }
 
-// Last returns the last row of a window that is full, nil of any other query.
-func (q *Query) Last() *entity.State {
-	if rows := q.view(); q.sel.Limit > 0 && len(rows) == q.sel.Limit {
-		return rows[len(rows)-1]
-	}
-	return nil
-}
+// Allow replaces the check beside the selection. [Query.Forget] follows.
+func (q *Query) Allow(allow func(*entity.State) bool) { q.allow = allow }
 
 // Len returns the number of rows in the window.
 func (q *Query) Len() int { return len(q.view()) }
@@ -116,16 +121,17 @@ func (q *Query) matches(s *entity.State) bool {
 		(q.allow == nil || q.allow(s))
 }
 
-// Apply brings the query up to the changes of one commit in its collection and
-// reports whether any row is concerned. A change whose After is [entity.Gone]
-// removes; one whose Before is its After offers an entity again that was not
-// allowed before.
+// Apply brings the query up to the changes of one commit in its collection,
+// which are sorted by entity and stay as they are, and reports whether any row
+// is concerned. A change whose After is [entity.Gone] removes; one whose Before
+// is its After offers an entity again that was not allowed before, or that is
+// not allowed any more.
 func (q *Query) Apply(changes []Change) bool {
-	touched := false
 	if q.forgot { // what is read again has these in it
-		q.recent = append(q.recent, changes...)
+		q.commits = append(q.commits, changes)
 		return true
 	}
+	touched := false
 	for _, c := range changes {
 		old := q.byID[c.After.ID()]
 		now := q.matches(c.After)
@@ -136,13 +142,18 @@ func (q *Query) Apply(changes []Change) bool {
 			continue
 		}
 		touched = true
-		q.recent = append(q.recent, c)
+		if q.sel.Limit < 0 {
+			q.recent = append(q.recent, c)
+		}
 		if old != nil {
 			q.remove(old)
 		}
 		if now {
 			q.insert(c.After)
 		}
+	}
+	if q.sel.Limit >= 0 && (touched || len(q.commits) > 0) {
+		q.commits = append(q.commits, changes)
 	}
 	return touched
 }
@@ -172,14 +183,14 @@ func (q *Query) insert(s *entity.State) {
 	q.bound = q.sel.CursorOf(q.rows[len(q.rows)-1])
 }
 
-// Allow replaces the check beside the selection. [Query.Forget] follows.
-func (q *Query) Allow(allow func(*entity.State) bool) { q.allow = allow }
-
-// Forget drops the rows of a limited query: what it allows has changed. They
-// are read again as rows that it lacks.
+// Forget drops the rows of a limited query, whose check has changed. They are
+// read again as rows that it lacks.
 func (q *Query) Forget() {
 	q.rows, q.bound, q.forgot = nil, nil, true
 	clear(q.byID)
+	if len(q.commits) == 0 {
+		q.commits = [][]Change{nil} // there is something to report
+	}
 }
 
 // Short returns the selection to read rows from that the window lacks, nil
@@ -201,7 +212,7 @@ func (q *Query) Short() *ankql.Selection {
 // Refill appends the allowed rows that a read of [Query.Short] yielded.
 // wanted is the limit of that read.
 func (q *Query) Refill(rows []*entity.State, wanted int) {
-	q.again, q.forgot = q.again || q.forgot, false
+	q.forgot = false
 	for _, r := range rows {
 		q.byID[r.ID()] = r
 	}
@@ -217,15 +228,15 @@ func (q *Query) Refill(rows []*entity.State, wanted int) {
 // rows first, then the others in the order of the result. Nil when nothing
 // did.
 func (q *Query) Take() []RowChange {
-	if len(q.recent) == 0 && !q.again {
-		return nil
-	}
-	changes := Fold(q.recent)
-	q.recent, q.again = nil, false
-	if q.sel.Limit < 0 {
+	switch {
+	case len(q.commits) > 0:
+		return q.difference(q.shown, q.commits)
+	case len(q.recent) > 0:
+		changes := Fold(q.recent)
+		q.recent = nil
 		return q.membership(changes)
 	}
-	return q.difference(changes)
+	return nil
 }
 
 // Fold merges the changes of several commits into one for each entity, sorted
@@ -238,13 +249,23 @@ func Fold(changes []Change) []Change {
 		if n > 0 && out[n-1].After.ID() == c.After.ID() {
 			last := &out[n-1]
 			last.After = c.After
-			last.Events = slices.Concat(last.Events, c.Events)
+			last.Events = union(last.Events, c.Events)
 			continue
 		}
 		out[n] = c
 		n++
 	}
 	return out[:n]
+}
+
+// union returns the IDs in both, sorted; no event is in two commits.
+func union(a, b []id.ID) []id.ID {
+	if len(a) == 0 {
+		return b
+	}
+	out := slices.Concat(a, b)
+	slices.SortFunc(out, id.ID.Compare)
+	return out
 }
 
 // membership reports on a query without LIMIT: only what changed can have come
@@ -272,38 +293,24 @@ func (q *Query) sortRows(rows []RowChange) {
 	slices.SortFunc(rows, func(a, b RowChange) int { return q.sel.Compare(a.After, b.After) })
 }
 
-// difference reports on a window: rows also move in and out because of others.
-func (q *Query) difference(changes []Change) []RowChange {
-	return q.diff(q.shown, changes)
-}
-
-func (q *Query) diff(shown []*entity.State, changes []Change) []RowChange {
-	cause := func(entity id.ID) *Change {
-		k, ok := slices.BinarySearchFunc(changes, entity, func(c Change, i id.ID) int { return c.After.ID().Compare(i) })
-		if !ok {
-			return nil
-		}
-		return &changes[k]
-	}
+// difference reports on the rows now and those shown before, which some
+// commits have changed: rows of a window also come and go because of others.
+func (q *Query) difference(shown []*entity.State, commits [][]Change) []RowChange {
+	q.commits = nil
 	old := make(map[id.ID]*entity.State, len(shown))
 	for _, s := range shown {
 		old[s.ID()] = s
 	}
 	var removed, rest []RowChange
-	view := q.view()
-	for _, s := range view {
-		c := cause(s.ID())
+	for _, s := range q.view() {
 		was, there := old[s.ID()]
 		delete(old, s.ID())
-		r := RowChange{Kind: Added, After: s}
-		if c != nil {
-			r.Events, r.Created = c.Events, c.Before == nil
-		}
-		switch {
-		case !there:
-		case was.Head().Equal(s.Head()):
+		if there && was.Head().Equal(s.Head()) {
 			continue
-		default:
+		}
+		r := RowChange{Kind: Added, After: s}
+		r.Events, _, r.Created = causes(commits, s.ID())
+		if there {
 			r.Kind, r.Created, r.Before = Updated, false, was
 		}
 		rest = append(rest, r)
@@ -311,9 +318,7 @@ func (q *Query) diff(shown []*entity.State, changes []Change) []RowChange {
 	for _, s := range shown {
 		if _, gone := old[s.ID()]; gone {
 			r := RowChange{Kind: Removed, Before: s}
-			if c := cause(s.ID()); c != nil {
-				r.Events, r.Now = c.Events, c.After
-			}
+			r.Events, r.Now, _ = causes(commits, s.ID())
 			removed = append(removed, r)
 		}
 	}
@@ -321,8 +326,29 @@ func (q *Query) diff(shown []*entity.State, changes []Change) []RowChange {
 	return append(removed, rest...)
 }
 
-// Replace reports the difference between the rows of an older query and those
-// of q, as when a selection was changed in place (S54).
+// causes returns the events by which commits changed an entity, what they led
+// to, and whether they created it.
+func causes(commits [][]Change, i id.ID) (events []id.ID, now *entity.State, created bool) {
+	for _, changes := range commits {
+		k, ok := slices.BinarySearchFunc(changes, i, func(c Change, i id.ID) int { return c.After.ID().Compare(i) })
+		if !ok {
+			continue
+		}
+		if changes[k].Before == changes[k].After {
+			continue // offered again
+		}
+		now, created = changes[k].After, created || changes[k].Before == nil
+		events = union(events, changes[k].Events)
+	}
+	return events, now, created
+}
+
+// Replace reports the difference between the rows last reported of an older
+// query and those of q, as when a selection was changed in place (S54).
 func (q *Query) Replace(older *Query) []RowChange {
-	return q.diff(older.view(), nil)
+	shown := older.shown
+	if older.sel.Limit < 0 {
+		shown = older.rows
+	}
+	return q.difference(shown, older.commits)
 }
