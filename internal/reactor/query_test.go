@@ -220,6 +220,33 @@ func TestCommitsFromBeforeTheRead(t *testing.T) {
 		x.q.Apply(newer)
 		x.q.Take()
 		x.fresh()
+		same := commit(w.change("album", a[0], year(9)))
+		if x = watch(w, sel, nil, &stats{}); x.q.Apply(same) || x.q.Take() != nil {
+			t.Errorf("%s: the commit that a row was read of changes it", text)
+		}
+	}
+}
+
+// A window does not hold on to all that ever came: what is far behind it is
+// read again when it is wanted.
+func TestWindowStaysSmall(t *testing.T) {
+	w := newWorld(t)
+	x := windowOf(w, "ORDER BY year LIMIT 1")
+	ids := w.years(100)
+	for _, i := range ids {
+		x.apply(reactor.Change{After: w.states[i]})
+	}
+	x.q.Take()
+	x.fresh()
+	refills := 0
+	for _, i := range ids[:90] {
+		if _, refilled := x.apply(w.change("album", i, entity.SetDeleted(true))); refilled {
+			refills++
+		}
+		x.fresh()
+	}
+	if refills < 3 {
+		t.Errorf("90 rows left after %d refills: the window held them all", refills)
 	}
 }
 
