@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
@@ -18,13 +20,15 @@ import (
 //
 // Conditions are AnkQL predicates. In them :subject stands for the principal's
 // subject and :name for its claim of that name; a claim that the principal
-// does not have is NULL.
+// does not have, and the subject of nobody, are NULL. There are no parameters
+// without a name.
 type Rules struct {
 	// Collections are the rules by collection name; "*" holds for those that
-	// are not named.
+	// are not named. A name without rules gives nothing to anybody.
 	Collections map[string][]Rule
-	// Credentials turns a credential into a principal. Nil admits nobody but
-	// sessions of the node's own program.
+	// Credentials turns a credential into a principal; its errors are
+	// [ErrUnauthenticated]. Nil admits nobody but sessions of the node's own
+	// program.
 	Credentials func(ctx context.Context, credential []byte) (Principal, error)
 }
 
@@ -54,6 +58,7 @@ type rulesAgent struct {
 func (r Rules) Agent() (Agent, error) {
 	a := &rulesAgent{credentials: r.Credentials, collections: map[string][]compiled{}}
 	for _, name := range slices.Sorted(maps.Keys(r.Collections)) {
+		a.collections[name] = nil // named, so that "*" does not hold for it
 		for k, rule := range r.Collections[name] {
 			if rule.Name == "" {
 				rule.Name = "rule " + strconv.Itoa(k+1) + " for " + roleName(rule.Role)
@@ -67,6 +72,9 @@ func (r Rules) Agent() (Agent, error) {
 					continue
 				}
 				e, err := ankql.ParseExpr(part.text)
+				if err == nil {
+					err = check(part.text, e, name)
+				}
 				if err != nil {
 					return nil, &ruleError{name, rule.Name, part.what, err}
 				}
@@ -76,6 +84,19 @@ func (r Rules) Agent() (Agent, error) {
 		}
 	}
 	return a, nil
+}
+
+// check finds what no principal's facts could mend, and its place in the text.
+func check(text string, e ankql.Expr, collection string) error {
+	_, err := bind(e, Principal{}, collection)
+	var at *ankql.BindError
+	if !errors.As(err, &at) || at.Pos < 0 {
+		return err
+	}
+	placed, before := *at, text[:at.Pos]
+	placed.Line = 1 + strings.Count(before, "\n")
+	placed.Col = 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
+	return &placed
 }
 
 func roleName(role string) string {
@@ -94,7 +115,7 @@ type ruleError struct {
 }
 
 func (e *ruleError) Error() string {
-	return "ankurah: policy of " + e.collection + ", " + e.rule + ", " + e.part + " condition: " + e.err.Error()
+	return "ankurah: policy of " + e.collection + ", " + e.rule + ", " + e.part + " condition: " + strings.TrimPrefix(e.err.Error(), "ankurah: ")
 }
 func (e *ruleError) Unwrap() error { return e.err }
 
@@ -103,8 +124,21 @@ func (a *rulesAgent) Authenticate(ctx context.Context, credential []byte) (Princ
 	if a.credentials == nil {
 		return Principal{}, errNoCredentials
 	}
-	return a.credentials(ctx, credential)
+	p, err := a.credentials(ctx, credential)
+	switch {
+	case err == nil:
+		return p, nil
+	case errors.Is(err, ErrUnauthenticated):
+		return Principal{}, err
+	}
+	return Principal{}, &credentialError{err}
 }
+
+// credentialError makes whatever a Credentials function said a refusal.
+type credentialError struct{ err error }
+
+func (e *credentialError) Error() string   { return "ankurah: unauthenticated: " + e.err.Error() }
+func (e *credentialError) Unwrap() []error { return []error{ErrUnauthenticated, e.err} }
 
 var errNoCredentials error = noCredentials{}
 
@@ -132,7 +166,8 @@ func (a *rulesAgent) rules(p Principal, collection string) func(func(*compiled) 
 	}
 }
 
-// bind puts the principal's facts into a condition.
+// bind puts the principal's facts into a condition. They go by name: a map
+// would also be taken for the value of a `?`.
 func bind(e ankql.Expr, p Principal, collection string) (ankql.Expr, error) {
 	facts := map[string]any{}
 	for param := range ankql.Params(e) {
@@ -143,8 +178,16 @@ func bind(e ankql.Expr, p Principal, collection string) (ankql.Expr, error) {
 	for k, v := range p.Claims {
 		facts[k] = v
 	}
-	facts["subject"] = p.Subject
-	return ankql.BindExpr(e, nil, collection, facts)
+	// Nobody is not the owner of what has an empty one.
+	facts["subject"] = value.Null
+	if p.Subject != "" {
+		facts["subject"] = p.Subject
+	}
+	args := make([]any, 0, len(facts))
+	for name, v := range facts {
+		args = append(args, ankql.Named{Name: name, Value: v})
+	}
+	return ankql.BindExpr(e, nil, collection, args...)
 }
 
 // ReadFilter returns the disjunction of the read conditions that hold for p.
