@@ -287,3 +287,24 @@ func TestConstraintFunc(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Nobody owns nothing: the subject of an anonymous principal is NULL, which
+// neither equals nor differs, whatever is claimed of it.
+func TestSubjectOfNobody(t *testing.T) {
+	ownerless := album(t, "owner", "")
+	for _, condition := range []string{"owner = :subject", "owner != :subject", "NOT owner = :subject"} {
+		a := agent(t, policy.Rules{Collections: map[string][]policy.Rule{"album": {{Read: condition, Write: condition}}}})
+		for _, p := range []policy.Principal{{}, {Claims: map[string]string{"subject": ""}}, {Claims: map[string]string{"subject": "eve"}}} {
+			if readable(t, a, p, ownerless) || a.CheckWrite(p, policy.Write{After: ownerless}) == nil {
+				t.Errorf("%s: nobody with %v gets in", condition, p.Claims)
+			}
+		}
+		if got, want := readable(t, a, alice, ownerless), condition != "owner = :subject"; got != want {
+			t.Errorf("%s: alice reads: %v, want %v", condition, got, want)
+		}
+	}
+	a := agent(t, policy.Rules{Collections: map[string][]policy.Rule{"album": {{Read: "owner IS NULL OR :subject IS NULL"}}}})
+	if !readable(t, a, nobody, ownerless) || readable(t, a, alice, ownerless) {
+		t.Error("a rule cannot ask whether there is a subject")
+	}
+}
