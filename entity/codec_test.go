@@ -68,7 +68,6 @@ func note(key string) event.Operation { return event.Operation{Property: key, Ki
 type line struct {
 	t    testing.TB
 	root id.ID
-	born *event.Event
 	n    id.Stamp
 }
 
