@@ -154,3 +154,39 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// S60: a fact of a principal is text; it is compared as what the property is.
+func TestRulesCompareByType(t *testing.T) {
+	agent, err := policy.Rules{Collections: map[string][]policy.Rule{
+		"user":  {{Read: "TRUE", Write: "TRUE"}},
+		"album": {{Read: "owner = :user", Write: "owner = :user"}},
+		"track": {{Read: "owner != :user", Write: "TRUE"}},
+	}}.Agent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := openNode(t, memory.New(), &ankurah.NodeOptions{Policy: agent})
+	anybody := n.Session(policy.Principal{Subject: "x"})
+	var owner ankurah.ID
+	err = anybody.Update(t.Context(), func(tx *ankurah.Tx) error {
+		u, err := ankurah.Dynamic("user").Create(tx, &ankurah.Fields{"name": "x"})
+		if err != nil {
+			return err
+		}
+		owner = u.ID()
+		_, err = ankurah.Dynamic("track").Create(tx, &ankurah.Fields{"owner": owner})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := n.Session(policy.Principal{Subject: "x", Claims: map[string]string{"user": owner.String()}})
+	for range 2 { // the second finds the type known
+		create(t, s, ankurah.Fields{"owner": owner})
+	}
+	for collection, want := range map[string]int64{"album": 2, "track": 0} {
+		if got, err := ankurah.Dynamic(collection).Count(t.Context(), s, ""); err != nil || got != want {
+			t.Errorf("%s: %d rows, %v; want %d", collection, got, err, want)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/schema"
 )
 
 var (
@@ -49,7 +50,8 @@ type Agent interface {
 	Authenticate(ctx context.Context, credential []byte) (Principal, error)
 
 	// ReadFilter returns the predicate that p's reads of a collection are
-	// narrowed by; nil allows every row. An error that wraps [ErrDenied] means
+	// narrowed by; nil allows every row. The node binds it to the types that
+	// it knows. An error that wraps [ErrDenied] means
 	// that p reads nothing there, which looks like absence.
 	ReadFilter(p Principal, collection string) (ankql.Expr, error)
 
@@ -71,6 +73,7 @@ type EntityReader interface {
 type Write struct {
 	Before, After *entity.State
 	Event         *event.Event
+	Model         *schema.Model // what is known of the collection, nil for nothing
 }
 
 // Constraint is a rule on data, whoever writes it. Check runs on every event

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -88,7 +89,7 @@ func (r Rules) Agent() (Agent, error) {
 
 // check finds what no principal's facts could mend, and its place in the text.
 func check(text string, e ankql.Expr, collection string) error {
-	_, err := bind(e, Principal{}, collection)
+	_, err := bind(e, Principal{}, collection, nil)
 	var at *ankql.BindError
 	if !errors.As(err, &at) || at.Pos < 0 {
 		return err
@@ -168,7 +169,7 @@ func (a *rulesAgent) rules(p Principal, collection string) func(func(*compiled) 
 
 // bind puts the principal's facts into a condition. They go by name: a map
 // would also be taken for the value of a `?`.
-func bind(e ankql.Expr, p Principal, collection string) (ankql.Expr, error) {
+func bind(e ankql.Expr, p Principal, collection string, m *schema.Model) (ankql.Expr, error) {
 	facts := map[string]any{}
 	for param := range ankql.Params(e) {
 		if param.Name != "" {
@@ -187,6 +188,18 @@ func bind(e ankql.Expr, p Principal, collection string) (ankql.Expr, error) {
 	for name, v := range facts {
 		args = append(args, ankql.Named{Name: name, Value: v})
 	}
+	return BindFilter(e, m, collection, args...)
+}
+
+// BindFilter binds a condition to the types that are known of a collection. A
+// condition that does not fit them, as when it names a property that nobody has
+// written yet, is bound without types.
+func BindFilter(e ankql.Expr, m *schema.Model, collection string, args ...any) (ankql.Expr, error) {
+	if m != nil {
+		if bound, err := ankql.BindExpr(e, m, collection, args...); err == nil {
+			return bound, nil
+		}
+	}
 	return ankql.BindExpr(e, nil, collection, args...)
 }
 
@@ -197,7 +210,7 @@ func (a *rulesAgent) ReadFilter(p Principal, collection string) (ankql.Expr, err
 		if r.read == nil {
 			continue
 		}
-		e, err := bind(r.read, p, collection)
+		e, err := bind(r.read, p, collection, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -221,7 +234,7 @@ func (a *rulesAgent) CheckWrite(p Principal, w Write) error {
 		if r.write == nil {
 			continue
 		}
-		e, err := bind(r.write, p, collection)
+		e, err := bind(r.write, p, collection, w.Model)
 		if err != nil {
 			return errors.Join(&DeniedError{p.Subject, collection, r.rule.Name}, err)
 		}

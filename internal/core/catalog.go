@@ -79,7 +79,7 @@ func (c *Core) checkOps(collection string, ops []event.Operation) (learned []sch
 		switch {
 		case p == nil && c.cfg.ClosedSchema:
 			return nil, &schemaError{collection, op.Property, "the property is not declared and the schema is closed"}
-		case v.IsNull():
+		case v.IsNull(), p == nil && !v.Type().Valid(): // an empty list may not say of what
 		case p == nil:
 			learned = append(learned, schema.Property{Key: op.Property, Type: v.Type(), Kind: op.Kind, Optional: true})
 		case !schema.Compatible(v.Type(), p.Type):
@@ -92,11 +92,19 @@ func (c *Core) checkOps(collection string, ops []event.Operation) (learned []sch
 }
 
 func (c *Core) learn(collection string, props []schema.Property) {
+	if len(props) > 0 {
+		c.putModel(c.extended(collection, props))
+	}
+}
+
+// extended returns what is known of a collection, and props.
+func (c *Core) extended(collection string, props []schema.Property) *schema.Model {
+	known := c.Model(collection)
 	if len(props) == 0 {
-		return
+		return known
 	}
 	m := &schema.Model{Collection: collection}
-	if known := c.Model(collection); known != nil {
+	if known != nil {
 		copied := *known
 		m = &copied
 	}
@@ -106,7 +114,7 @@ func (c *Core) learn(collection string, props []schema.Property) {
 			slices.SortFunc(m.Properties, func(a, b schema.Property) int { return strings.Compare(a.Key, b.Key) })
 		}
 	}
-	c.putModel(m)
+	return m
 }
 
 // ErrSchema is wrapped by errors about a write that the schema does not allow.

@@ -407,7 +407,7 @@ func (c *Core) applyEvent(t *tx, e *event.Event, learned []learnedProps) ([]lear
 		if len(props) > 0 {
 			learned = append(learned, learnedProps{e.Collection, props})
 		}
-		if err := c.allow(t.req.Principal, policy.Write{Before: before, After: after, Event: e}); err != nil {
+		if err := c.allow(t.req.Principal, policy.Write{Before: before, After: after, Event: e, Model: c.extended(e.Collection, props)}); err != nil {
 			return nil, err
 		}
 	}

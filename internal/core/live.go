@@ -35,6 +35,7 @@ type Query struct {
 	hydrating bool
 	buffer    [][]reactor.Change // commits since the snapshot that is being read
 	next      *reactor.Query     // being hydrated to replace rq
+	waiting   []func()           // to be called when next is there, those for overtaken ones too
 	short     bool               // waits for rows
 	closed    bool
 	remote    *remote // of an ephemeral node: what it is to the server
@@ -70,7 +71,7 @@ func (c *Core) Narrow(sel *ankql.Selection, p policy.Principal) (_ *ankql.Select
 	case err != nil:
 		return nil, nil, err
 	case filter != nil:
-		if filter, err = ankql.BindExpr(filter, nil, sel.Collection); err != nil {
+		if filter, err = policy.BindFilter(filter, c.Model(sel.Collection), sel.Collection); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -208,7 +209,7 @@ func (c *Core) SetSelection(q *Query, sel *ankql.Selection, allow func(*entity.S
 		return
 	}
 	rq := reactor.NewQuery(sel, allow)
-	q.next = rq
+	q.next, q.waiting = rq, append(q.waiting, done)
 	c.hydrate(q, rq, allow, func() {
 		old := q.rq
 		c.unregister(q)
@@ -222,8 +223,17 @@ func (c *Core) SetSelection(q *Query, sel *ankql.Selection, allow func(*entity.S
 		if changes := rq.Replace(old); len(changes) > 0 {
 			q.sink.Changed(changes)
 		}
-		done()
+		q.done()
 	})
+}
+
+// done tells those who wait for a change of selection.
+func (q *Query) done() {
+	waiting := q.waiting
+	q.waiting = nil
+	for _, done := range waiting {
+		done()
+	}
 }
 
 // Unsubscribe ends a live query; its sink hears nothing more.
@@ -235,6 +245,7 @@ func (c *Core) Unsubscribe(q *Query) {
 	c.unfollow(q)
 	c.unregister(q)
 	delete(c.queries, q)
+	q.done()
 }
 
 func (c *Core) failQuery(q *Query, err error) {

@@ -94,7 +94,9 @@ func (c *Core) refill(p *publication, short []*Query) {
 	errs := make([]error, len(short))
 	wanted := make([]int, len(short))
 	reads := make([]func(context.Context) ([]*entity.State, error), len(short))
+	rqs := make([]*reactor.Query, len(short)) // a selection may change while rows are read
 	for k, q := range short {
+		rqs[k] = q.rq
 		sel := q.rq.Short()
 		if sel == nil {
 			continue
@@ -118,7 +120,7 @@ func (c *Core) refill(p *publication, short []*Query) {
 		for k, q := range short {
 			q.short = false
 			switch {
-			case q.closed:
+			case q.closed, q.rq != rqs[k]:
 			case errs[k] != nil:
 				c.failQuery(q, errs[k])
 			default:

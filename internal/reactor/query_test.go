@@ -206,27 +206,6 @@ func TestCausesAreSorted(t *testing.T) {
 	}
 }
 
-// Rows that were read after a commit are not brought back to it: neither the
-// values of an older revision nor a row that has gone since.
-func TestCommitsFromBeforeTheRead(t *testing.T) {
-	for _, text := range []string{"year > 0 ORDER BY year", "year > 0 ORDER BY year LIMIT 3"} {
-		w := newWorld(t)
-		a := w.years(2)
-		sel := bind(t, nil, text)
-		old := commit(w.change("album", a[0], year(5)), w.change("album", a[1], year(6)))
-		newer := commit(w.change("album", a[0], year(8)), w.change("album", a[1], entity.SetDeleted(true)))
-		x := watch(w, sel, nil, &stats{})
-		x.q.Apply(old)
-		x.q.Apply(newer)
-		x.q.Take()
-		x.fresh()
-		same := commit(w.change("album", a[0], year(9)))
-		if x = watch(w, sel, nil, &stats{}); x.q.Apply(same) || x.q.Take() != nil {
-			t.Errorf("%s: the commit that a row was read of changes it", text)
-		}
-	}
-}
-
 // A window does not hold on to all that ever came: what is far behind it is
 // read again when it is wanted.
 func TestWindowStaysSmall(t *testing.T) {
