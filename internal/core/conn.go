@@ -56,9 +56,12 @@ func (k *Conn) reserve() *slot {
 	return s
 }
 
+// fill puts an answer into its place, unless it has something already.
 func (c *Core) fill(k *Conn, s *slot, frames [][]byte) {
-	s.frames, s.open = frames, false
-	c.ex.Wake(k)
+	if s.open {
+		s.frames, s.open = frames, false
+		c.ex.Wake(k)
+	}
 }
 
 // finishConn lets nothing follow what waits; answers that are still being made

@@ -611,6 +611,7 @@ func (c *Core) settled(t *tx) {
 		}
 	}
 	if m := t.req.move; m != nil {
+		c.doubt(m)
 		for _, q := range m.synced {
 			c.setSynced(q, m.link != nil && m.link.err == nil)
 		}
@@ -627,6 +628,26 @@ func (c *Core) settled(t *tx) {
 		}
 		for _, done := range x.o.waiters {
 			done(x.why)
+		}
+	}
+}
+
+// doubt asks for the rows of a live query that the server did not name: copies
+// of them came while the query was on its way, and are old.
+func (c *Core) doubt(m *move) {
+	for k := range m.windows {
+		w := &m.windows[k]
+		if !w.all || w.q.closed || w.q.rq.Selection().Limit >= 0 || m.link.err != nil {
+			continue
+		}
+		named := map[id.ID]bool{}
+		for _, i := range w.in {
+			named[i] = true
+		}
+		for _, s := range w.q.rq.Rows() {
+			if !named[s.ID()] && c.pends[s.ID()] == nil {
+				m.link.want([]stateKey{{s.Collection(), s.ID()}})
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/ankurah/ankurah-go/ankql"
@@ -40,8 +41,9 @@ type Peer struct {
 	filters   map[string]*filter
 
 	subs       map[uint64]*sub
-	submitting int  // submissions that are not answered
-	admitting  bool // one has no place in the order yet
+	submitting int   // submissions that are not answered
+	admitting  bool  // one has no place in the order yet
+	answering  *slot // of the request that is being answered, nil for none
 	resuming   bool
 	deferred   []wire.Message // wait for them, or for the credential
 
@@ -250,12 +252,29 @@ func (c *Core) request(p *Peer, m wire.Message) {
 }
 
 // waits reports whether m has to wait: submissions for the place in the order
-// of the one before, everything else for the outcome of all.
+// of the one before, everything else for the outcome of all, and for the answer
+// to the request before it. So what a peer is told is never older than what it
+// was told before.
 func (p *Peer) waits(m wire.Message) bool {
 	if _, ok := m.(*wire.Submit); ok {
 		return p.admitting
 	}
-	return p.submitting > 0
+	return p.submitting > 0 || p.answering != nil
+}
+
+// answerTo keeps a place for the answer to a request.
+func (p *Peer) answerTo() *slot {
+	p.answering = p.reserve()
+	return p.answering
+}
+
+// answered puts an answer into its place and goes on with the next request.
+func (c *Core) answered(p *Peer, s *slot, frames [][]byte) {
+	c.fill(&p.Conn, s, frames)
+	if p.answering == s {
+		p.answering = nil
+		c.resume(p)
+	}
 }
 
 // Busy reports whether the peer has asked for so much that nothing more should
@@ -305,7 +324,7 @@ func (c *Core) cancel(p *Peer, query uint64) {
 	if s := p.subs[query]; s != nil {
 		delete(p.subs, query)
 		c.Unsubscribe(s.q)
-		c.fill(&p.Conn, s.slot, nil)
+		c.answered(p, s.slot, nil)
 	}
 	for k, m := range p.deferred {
 		if q, ok := m.(*wire.Query); ok && q.ID == query {
@@ -425,18 +444,36 @@ func (c *Core) ack(t *tx) {
 		return
 	}
 	t.req.acked = true
+	// An answer that is being made may hold what the transaction did: the Ack
+	// goes before it, and so before pushes that the peer would need first.
+	at := slices.IndexFunc(p.slots, func(s *slot) bool { return s.open })
 	m := &wire.Ack{Tx: t.req.ID}
 	for k := range t.writes {
 		w := &t.writes[k]
 		x := wire.Change{Collection: w.After.Collection(), Entity: w.After.ID()}
 		if f, err := c.filter(p, x.Collection); err == nil && f.reads(w.After) {
-			x.Before, x.After, x.Head = w.Before.Rev(), w.After.Rev(), w.After.Head()
+			x.After = w.After.Rev()
+			if at < 0 && madeUpon(w.Events[0], w.Before) {
+				x.Before, x.Head = w.Before.Rev(), w.After.Head()
+			} else {
+				x.State = w.After.Append(nil)
+			}
 		} else {
 			x.Removed = true
 		}
 		m.Changes = append(m.Changes, x)
 	}
-	c.send(&p.Conn, m)
+	if at < 0 {
+		at = len(p.slots)
+	}
+	p.slots = slices.Insert(p.slots, at, &slot{frames: [][]byte{wire.Append(nil, m)}})
+	c.ex.Wake(&p.Conn)
+}
+
+// madeUpon reports whether an event was made upon just this state, so that its
+// maker has it.
+func madeUpon(e *event.Event, s *entity.State) bool {
+	return slices.EqualFunc(e.Parents, s.Head(), func(p id.ID, t event.Tip) bool { return p == t.ID })
 }
 
 // ackKnown answers a transaction that was stored before with the states of its

@@ -32,18 +32,17 @@ type answer struct {
 // answer runs job beside the core and sends what frames it makes, in the place
 // that the peer's next message would have had. The job may read collections.
 func (c *Core) answer(p *Peer, request uint64, job func(*answer) error, collections ...string) {
-	c.answerAt(p, p.reserve(), request, job, collections...)
+	c.answerAt(p, p.answerTo(), request, job, collections...)
 }
 
 func (c *Core) answerAt(p *Peer, at *slot, request uint64, job func(*answer) error, collections ...string) {
 	a := &answer{c: c, id: request, filters: map[string]*filter{}}
 	fail := func(err error) {
 		if request == 0 {
-			c.fill(&p.Conn, at, nil)
 			c.dismiss(p, err)
 			return
 		}
-		c.fill(&p.Conn, at, [][]byte{wire.Append(nil, &wire.Fail{ID: request, Code: codeOf(err), Text: textOf(err)})})
+		c.answered(p, at, [][]byte{wire.Append(nil, &wire.Fail{ID: request, Code: codeOf(err), Text: textOf(err)})})
 	}
 	var err error
 	for _, name := range collections {
@@ -66,7 +65,7 @@ func (c *Core) answerAt(p *Peer, at *slot, request uint64, job func(*answer) err
 		case err != nil:
 			fail(err)
 		default:
-			c.fill(&p.Conn, at, a.frames)
+			c.answered(p, at, a.frames)
 		}
 	})
 }
@@ -228,7 +227,7 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 	case m.Live && len(p.subs) >= maxSubs:
 		fail(ErrOverloaded)
 	case m.Live:
-		s := &sub{c: c, p: p, id: m.ID, sel: sel, known: m.Known, slot: p.reserve()}
+		s := &sub{c: c, p: p, id: m.ID, sel: sel, known: m.Known, slot: p.answerTo()}
 		p.subs[m.ID] = s
 		s.q = c.Subscribe(narrowed, allow, s)
 	case m.Count:
@@ -370,7 +369,7 @@ func (s *sub) Failed(err error) {
 	delete(s.p.subs, s.id)
 	m := &wire.Fail{ID: s.id, Code: codeOf(err), Text: textOf(err)}
 	if s.slot.open {
-		s.c.fill(&s.p.Conn, s.slot, [][]byte{wire.Append(nil, m)})
+		s.c.answered(s.p, s.slot, [][]byte{wire.Append(nil, m)})
 		return
 	}
 	s.c.send(&s.p.Conn, m)
