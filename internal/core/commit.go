@@ -60,6 +60,7 @@ type tx struct {
 	told []told              // transactions whose outcome a move makes known
 
 	loaded map[id.ID]*entity.State // states read for it; nil values are absent
+	seq    uint64                  // publication that they were read from
 	lookup *lookup                 // of a submission, nil before it was read
 
 	writes  []storage.EntityWrite
@@ -76,6 +77,9 @@ const maxAttempts = 1000
 func (c *Core) Commit(req *Request) {
 	if other := c.flyingTx[req.ID]; other != nil {
 		other.also = append(other.also, req.Done)
+		if req.admitted != nil {
+			req.admitted()
+		}
 		return
 	}
 	t := &tx{req: req}
@@ -116,6 +120,11 @@ func (c *Core) start(t *tx) {
 	if c.root.IsZero() && !t.req.system {
 		c.finish(t, noSystem{})
 		return
+	}
+	if t.loaded != nil && t.seq != c.seq && !c.cfg.Durable {
+		// A durable node finds out when it writes. Here nothing may be tried
+		// twice, since outbox and bases are changed on the way.
+		t.loaded = nil
 	}
 	if missing := c.missing(t); len(missing) > 0 || len(t.req.Events) > 0 && t.lookup == nil {
 		c.read(t, missing)
@@ -215,8 +224,8 @@ func (c *Core) read(t *tx, keys []stateKey) {
 			c.finish(t, err)
 			return
 		}
-		if t.loaded == nil {
-			t.loaded = map[id.ID]*entity.State{}
+		if t.loaded == nil || t.seq != snap.Seq {
+			t.loaded, t.seq = map[id.ID]*entity.State{}, snap.Seq
 		}
 		for k, key := range keys {
 			t.loaded[key.entity] = states[k]

@@ -1,8 +1,11 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync/atomic"
 
 	"github.com/ankurah/ankurah-go/entity"
@@ -117,6 +120,7 @@ type Core struct {
 	byReactor map[*reactor.Query]*Query
 	watch     []func()
 
+	serial       uint64 // of queries and peers
 	peers        map[*Peer]struct{}
 	touchedPeers []*Peer // that a commit has something to tell
 
@@ -233,14 +237,14 @@ func (c *Core) Close() {
 	if c.published.Load() == nil {
 		return
 	}
-	for p := range c.peers {
+	for _, p := range c.peersInOrder() {
 		c.dismissWith(p, wire.Closing, "the server is shutting down")
 	}
 	if c.link != nil {
 		c.LinkGone(c.link, closedError{ErrClosed})
 	}
 	c.fail(closedError{ErrClosed})
-	for q := range c.queries {
+	for _, q := range c.inOrder() {
 		c.Unsubscribe(q)
 	}
 	if s := c.published.Swap(nil); s != nil {
@@ -267,3 +271,18 @@ func (c *Core) now() id.Stamp { return c.clock.Next(c.wall()) }
 
 // wall returns the wall clock, corrected by what a server's said (S4).
 func (c *Core) wall() uint64 { return uint64(int64(c.ex.Now()) + c.offset) }
+
+// The same calls lead to the same order of everything that follows, so that a
+// simulation can be repeated: maps are walked in the order of their keys' making.
+
+func (c *Core) inOrder() []*Query {
+	return slices.SortedFunc(maps.Keys(c.queries), func(a, b *Query) int { return cmp.Compare(a.n, b.n) })
+}
+
+func (c *Core) peersInOrder() []*Peer {
+	return slices.SortedFunc(maps.Keys(c.peers), func(a, b *Peer) int { return cmp.Compare(a.n, b.n) })
+}
+
+func (p *Peer) subsInOrder() []*sub {
+	return slices.SortedFunc(maps.Values(p.subs), func(a, b *sub) int { return cmp.Compare(a.id, b.id) })
+}

@@ -98,14 +98,14 @@ func (c *Core) LinkGone(l *Link, err error) {
 		for _, o := range c.outbox {
 			o.sent = false
 		}
-		for q := range c.queries {
+		for _, q := range c.inOrder() {
 			c.setSynced(q, false)
 		}
 	}
 	requests := l.requests
 	l.requests, l.queue, l.resync = nil, nil, nil
-	for _, r := range requests {
-		if r.done != nil {
+	for _, n := range slices.Sorted(maps.Keys(requests)) {
+		if r := requests[n]; r.done != nil {
 			r.done(r, &linkError{"the connection ended before the answer came", ErrDisconnected})
 		}
 	}
@@ -256,10 +256,11 @@ func (l *Link) start() {
 	c := l.c
 	l.resync = &move{link: l}
 	c.sendOutbox()
-	for collection, entities := range c.pendingEntities() {
-		l.ask(collection, entities)
+	pending := c.pendingEntities()
+	for _, collection := range slices.Sorted(maps.Keys(pending)) {
+		l.ask(collection, pending[collection])
 	}
-	for q := range c.queries {
+	for _, q := range c.inOrder() {
 		if q.remote != nil && !q.hydrating {
 			l.follow(q)
 		}

@@ -29,6 +29,7 @@ type Sink interface {
 
 // Query is a registered live query.
 type Query struct {
+	n         uint64 // which one it is
 	rq        *reactor.Query
 	sink      Sink
 	allow     func(*entity.State) bool
@@ -143,7 +144,8 @@ func Rows(ctx context.Context, snap storage.Snapshot, sel *ankql.Selection, allo
 // Subscribe registers a live query over a narrowed selection. Its rows are
 // read beside the core; sink.Ready follows.
 func (c *Core) Subscribe(sel *ankql.Selection, allow func(*entity.State) bool, sink Sink) *Query {
-	q := &Query{rq: reactor.NewQuery(sel, allow), allow: allow, sink: sink}
+	c.serial++
+	q := &Query{n: c.serial, rq: reactor.NewQuery(sel, allow), allow: allow, sink: sink}
 	c.queries[q] = struct{}{}
 	c.hydrate(q, q.rq, allow, func() {
 		c.register(q)

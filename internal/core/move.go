@@ -289,6 +289,10 @@ func (v *mover) refuse(r *refusal) {
 			}
 			e := v.at(gone.Collection, gone.Entity)
 			e.causes = append(e.causes, gone.ID)
+			if e.base != nil {
+				// What the dropped events hid may be old.
+				v.wants = append(v.wants, stateKey{gone.Collection, gone.Entity})
+			}
 		}
 	}
 }

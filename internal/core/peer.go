@@ -32,6 +32,7 @@ const (
 // Peer is a connection that a durable node accepted, as a state machine.
 type Peer struct {
 	Conn
+	n         uint64 // which one it is
 	phase     phase
 	since     uint64 // when the connection began
 	heard     uint64 // when the last frame came
@@ -83,7 +84,8 @@ type outgoing struct {
 
 // NewPeer takes a connection.
 func (c *Core) NewPeer(handle any) *Peer {
-	p := &Peer{Conn: Conn{Handle: handle}, since: c.ex.Now(), subs: map[uint64]*sub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{}}
+	c.serial++
+	p := &Peer{Conn: Conn{Handle: handle}, n: c.serial, since: c.ex.Now(), subs: map[uint64]*sub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{}}
 	p.heard = p.since
 	c.peers[p] = struct{}{}
 	return p
@@ -91,7 +93,7 @@ func (c *Core) NewPeer(handle any) *Peer {
 
 // PeerGone ends what a connection needs that has ended.
 func (c *Core) PeerGone(p *Peer) {
-	for _, s := range p.subs {
+	for _, s := range p.subsInOrder() {
 		c.Unsubscribe(s.q)
 	}
 	clear(p.subs)
@@ -105,7 +107,7 @@ func (c *Core) Peers() int { return len(c.peers) }
 
 // Drain tells all peers to move on.
 func (c *Core) Drain() {
-	for p := range c.peers {
+	for _, p := range c.peersInOrder() {
 		c.send(&p.Conn, &wire.Bye{Code: wire.Closing, Text: "the server is shutting down"})
 		c.PeerGone(p)
 	}
@@ -125,7 +127,7 @@ func (c *Core) dismissWith(p *Peer, code wire.Code, text string) {
 
 // tickPeers ends connections that say nothing.
 func (c *Core) tickPeers(now uint64) {
-	for p := range c.peers {
+	for _, p := range c.peersInOrder() {
 		switch {
 		case p.phase != open && now > p.since+helloTimeout:
 			c.dismissWith(p, wire.Deadline, "no Hello within "+strconv.Itoa(helloTimeout/1000)+" seconds")
@@ -350,7 +352,7 @@ func (c *Core) refresh(p *Peer, credential []byte) {
 // Invalidate makes the policy agent's word new for a principal, or for all
 // when subject is nil: what it may not read any more is withdrawn (S38).
 func (c *Core) Invalidate(subject *string) {
-	for p := range c.peers {
+	for _, p := range c.peersInOrder() {
 		if p.phase == open && (subject == nil || *subject == p.principal.Subject) {
 			c.narrowAgain(p)
 		}
@@ -359,7 +361,7 @@ func (c *Core) Invalidate(subject *string) {
 
 func (c *Core) narrowAgain(p *Peer) {
 	clear(p.filters)
-	for _, s := range p.subs {
+	for _, s := range p.subsInOrder() {
 		sel, allow, err := c.Narrow(s.sel, p.principal)
 		if err != nil {
 			s.Failed(err)

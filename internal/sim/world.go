@@ -40,8 +40,8 @@ type World struct {
 	clients []*node
 	trace   hash.Hash
 
-	committed map[event.TxID]bool        // that a durable node acknowledged
-	refused   map[event.TxID]bool        // that it refused for good
+	committed map[event.TxID]bool // that a durable node acknowledged
+	refused   map[event.TxID]bool // that it refused for good
 	root      id.ID
 	failure   error
 }
