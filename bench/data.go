@@ -4,19 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/ankurah/ankurah-go"
-	"github.com/ankurah/ankurah-go/event"
-	"github.com/ankurah/ankurah-go/id"
-	"github.com/ankurah/ankurah-go/property/lww"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
-	"github.com/ankurah/ankurah-go/value"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -143,7 +137,7 @@ func pointGet(ctx context.Context, runs int) ([]result, error) {
 }
 
 func openStore(ctx context.Context, runs int) ([]result, error) {
-	const n = 1_000_000
+	n := *entities
 	dir, remove, err := temp()
 	if err != nil {
 		return nil, err
@@ -166,50 +160,8 @@ func openStore(ctx context.Context, runs int) ([]result, error) {
 		if err != nil {
 			return 0, err
 		}
-		took := float64(time.Since(start).Microseconds()) / 1000
+		took := micros(time.Since(start)) / 1000
 		return took, done()
 	})
-	return []result{{name: "million_entities", ours: times, unit: "ms", params: "entities:1000000,engine:pebble"}}, err
-}
-
-// micro are the small parts: causal order by sorting, and codecs.
-func micro(_ context.Context, runs int) ([]result, error) {
-	r := rand.New(rand.NewPCG(1, 2))
-	events := make([]*event.Event, 1024)
-	birth := event.Birth{Stamp: 1}
-	author := event.NodeAuthor(id.New(1, [8]byte{}))
-	root := id.New(1, [8]byte{1})
-	for k := range events {
-		h := event.Header{Root: root, Entity: birth.EntityID(root, "city", author), Collection: "city", Author: author,
-			Tx: event.TxID{1}, Stamp: id.Stamp(k + 2)}
-		if k == 0 {
-			h.Birth = &birth
-		} else {
-			h.Parents = []id.ID{events[k-1].ID}
-		}
-		e, err := event.New(h, [16]byte{}, []event.Operation{lww.Set("population", value.Int64(int64(k)))})
-		if err != nil {
-			return nil, err
-		}
-		events[k] = e
-	}
-	shuffled := slices.Clone(events)
-	sorting, err := repeat(runs, func() (float64, error) {
-		return perOp(100, func(int) error {
-			r.Shuffle(len(shuffled), func(a, b int) { shuffled[a], shuffled[b] = shuffled[b], shuffled[a] })
-			slices.SortFunc(shuffled, func(a, b *event.Event) int { return a.ID.Compare(b.ID) })
-			return nil
-		})
-	})
-	if err != nil {
-		return nil, err
-	}
-	bytes := events[5].Append(nil)
-	decoding, err := repeat(runs, func() (float64, error) {
-		return perOp(20_000, func(int) error { _, err := event.Decode(bytes); return err })
-	})
-	return []result{
-		{name: "order_batch_1024", ours: sorting, unit: "us", params: "events:1024,shuffle_included"},
-		{name: "event_decode_verify", ours: decoding, unit: "us", params: "bytes:" + itoa(len(bytes))},
-	}, err
+	return []result{{name: "reopen", ours: times, unit: "ms", params: "entities:" + itoa(n) + ",engine:pebble"}}, err
 }

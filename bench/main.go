@@ -5,7 +5,9 @@
 //
 // ratio is peer / ours for times and ours / peer for rates, so larger is
 // better. Values are medians; spread is the greatest minus the least run in
-// parts of the median.
+// parts of the median. A peer that could not be built or run has
+// peer_value=none and ratio=none, and the line ends in no_peer="why". The first
+// line, machine=…, says where the lanes ran.
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +29,7 @@ type result struct {
 	rate   bool // larger is better
 	peer   string
 	theirs []float64
+	noPeer error // why there is no peer to compare with
 	params string
 }
 
@@ -41,19 +45,39 @@ var lanes = []lane{
 	{"query", queries},
 	{"get", pointGet},
 	{"open", openStore},
+	{"order", order},
 	{"micro", micro},
 }
 
+var (
+	which    = flag.String("lanes", "", "comma-separated lanes; all by default")
+	runCount = flag.Int("runs", 5, "runs of each case")
+	entities = flag.Int("entities", 1_000_000, "entities in the store of lane open")
+)
+
 func main() {
-	which := flag.String("lanes", "", "comma-separated lanes; all by default")
-	runs := flag.Int("runs", 5, "runs of each case")
 	flag.Parse()
+	var asked []string
+	if *which != "" {
+		asked = strings.Split(*which, ",")
+	}
+	for _, name := range asked {
+		if !slices.ContainsFunc(lanes, func(l lane) bool { return l.name == name }) {
+			fmt.Fprintf(os.Stderr, "no lane %q\n", name)
+			os.Exit(2)
+		}
+	}
+	if *runCount < 1 || *entities < 1 {
+		fmt.Fprintln(os.Stderr, "-runs and -entities begin at 1")
+		os.Exit(2)
+	}
+	fmt.Println(machine())
 	failed := false
 	for _, l := range lanes {
-		if *which != "" && !slices.Contains(strings.Split(*which, ","), l.name) {
+		if asked != nil && !slices.Contains(asked, l.name) {
 			continue
 		}
-		results, err := l.run(context.Background(), *runs)
+		results, err := l.run(context.Background(), *runCount)
 		for _, r := range results {
 			fmt.Println(r.line(l.name))
 		}
@@ -67,6 +91,20 @@ func main() {
 	}
 }
 
+// machine says what the lanes run on.
+func machine() string {
+	model := "unknown"
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(info)) {
+			if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
+				model = strings.TrimSpace(v)
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("machine=%s/%s cpus=%d go=%s model=%q", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), model)
+}
+
 func median(v []float64) float64 {
 	v = slices.Sorted(slices.Values(v))
 	return v[len(v)/2]
@@ -75,9 +113,12 @@ func median(v []float64) float64 {
 func (r result) line(lane string) string {
 	ours := median(r.ours)
 	out := fmt.Sprintf("lane=%s case=%s ours=%.4g unit=%s", lane, r.name, ours, r.unit)
-	if r.peer == "" {
+	switch {
+	case r.peer == "":
 		out += " peer=none"
-	} else {
+	case r.noPeer != nil:
+		out += " peer=" + r.peer + " peer_value=none ratio=none"
+	default:
 		theirs := median(r.theirs)
 		ratio := theirs / ours
 		if r.rate {
@@ -85,9 +126,18 @@ func (r result) line(lane string) string {
 		}
 		out += fmt.Sprintf(" peer=%s peer_value=%.4g ratio=%.3g", r.peer, theirs, ratio)
 	}
-	spread := (slices.Max(r.ours) - slices.Min(r.ours)) / ours
-	return out + fmt.Sprintf(" runs=%d spread=%.2f params=%s", len(r.ours), spread, r.params)
+	spread := 0.0
+	if ours != 0 {
+		spread = (slices.Max(r.ours) - slices.Min(r.ours)) / ours
+	}
+	out += fmt.Sprintf(" runs=%d spread=%.2f params=%s", len(r.ours), spread, r.params)
+	if r.noPeer != nil {
+		out += fmt.Sprintf(" no_peer=%q", r.noPeer.Error())
+	}
+	return out
 }
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 
 // perOp times n calls of f and returns µs a call.
 func perOp(n int, f func(k int) error) (float64, error) {
@@ -97,7 +147,7 @@ func perOp(n int, f func(k int) error) (float64, error) {
 			return 0, err
 		}
 	}
-	return float64(time.Since(start).Microseconds()) / float64(n), nil
+	return micros(time.Since(start)) / float64(n), nil
 }
 
 // repeat runs a case after a warm-up and collects its values.
@@ -114,4 +164,21 @@ func repeat(runs int, f func() (float64, error)) ([]float64, error) {
 		out = append(out, v)
 	}
 	return out, nil
+}
+
+// inTurn runs two cases after a warm-up of both, one after the other each time,
+// so that they see the same machine.
+func inTurn(runs int, ours, theirs func() (float64, error)) (o, t []float64, err error) {
+	for range runs + 1 {
+		x, err := ours()
+		if err != nil {
+			return nil, nil, err
+		}
+		y, err := theirs()
+		if err != nil {
+			return nil, nil, err
+		}
+		o, t = append(o, x), append(t, y)
+	}
+	return o[1:], t[1:], nil
 }
