@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -86,7 +85,8 @@ func queries(ctx context.Context, runs int) ([]result, error) {
 	for _, q := range []struct{ name, text string }{
 		{"equality", "name = 'city 170000'"},
 		{"equality_order_limit", "country = 'CA' ORDER BY name LIMIT 50"},
-		{"range_limit", "name > 'city 5' AND name < 'city 6' LIMIT 50"},
+		{"range_limit", "name > 'city 5' AND name < 'city 6' LIMIT 50"}, // the 50 oldest of all in the range
+		{"range_order_limit", "name > 'city 5' AND name < 'city 6' ORDER BY name LIMIT 50"},
 	} {
 		times, err := repeat(runs, func() (float64, error) {
 			return perOp(200, func(int) error {
@@ -134,34 +134,4 @@ func pointGet(ctx context.Context, runs int) ([]result, error) {
 	})
 	return []result{{name: "warm", ours: ours, unit: "us", peer: "engine_get", theirs: theirs, params: "entities:1"}},
 		errors.Join(err, snap.Close(), done())
-}
-
-func openStore(ctx context.Context, runs int) ([]result, error) {
-	n := *entities
-	dir, remove, err := temp()
-	if err != nil {
-		return nil, err
-	}
-	defer remove()
-	dir = filepath.Join(dir, "node")
-	s, done, err := open(ctx, dir, true)
-	if err == nil {
-		err = fill(ctx, s, n)
-	}
-	if err == nil {
-		err = done()
-	}
-	if err != nil {
-		return nil, err
-	}
-	times, err := repeat(runs, func() (float64, error) {
-		start := time.Now()
-		_, done, err := open(ctx, dir, false)
-		if err != nil {
-			return 0, err
-		}
-		took := micros(time.Since(start)) / 1000
-		return took, done()
-	})
-	return []result{{name: "reopen", ours: times, unit: "ms", params: "entities:" + itoa(n) + ",engine:pebble"}}, err
 }

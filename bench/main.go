@@ -56,6 +56,13 @@ var (
 )
 
 func main() {
+	if dir, ok := os.LookupEnv(reopenEnv); ok {
+		if err := reopen(context.Background(), dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	var asked []string
 	if *which != "" {
