@@ -41,6 +41,10 @@ type lane struct {
 var lanes = []lane{
 	{"single_writer_commit", singleWriterCommit},
 	{"group_commit", groupCommit},
+	{"commit_to_subscriber", commitToSubscriber},
+	{"fresh_fetch", freshFetch},
+	{"bridge_catchup", bridgeCatchup},
+	{"subscription_establishment", subscriptionEstablishment},
 	{"import", importRows},
 	{"query", queries},
 	{"get", pointGet},
