@@ -5,9 +5,9 @@
 //
 // ratio is peer / ours for times and ours / peer for rates, so larger is
 // better. Values are medians; spread is the greatest minus the least run in
-// parts of the median. A peer that could not be built or run has
-// peer_value=none and ratio=none, and the line ends in no_peer="why". The first
-// line, machine=…, says where the lanes ran.
+// parts of the median, peer_spread the peer's. A peer that could not be built
+// or run has peer_value=none and ratio=none, and the line ends in no_peer="why".
+// The first line, machine=…, says where the lanes ran.
 package main
 
 import (
@@ -121,6 +121,13 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
+func spread(v []float64) float64 {
+	if m := median(v); m != 0 {
+		return (slices.Max(v) - slices.Min(v)) / m
+	}
+	return 0
+}
+
 func (r result) line(lane string) string {
 	ours := median(r.ours)
 	out := fmt.Sprintf("lane=%s case=%s ours=%.4g unit=%s", lane, r.name, ours, r.unit)
@@ -137,11 +144,11 @@ func (r result) line(lane string) string {
 		}
 		out += fmt.Sprintf(" peer=%s peer_value=%.4g ratio=%.3g", r.peer, theirs, ratio)
 	}
-	spread := 0.0
-	if ours != 0 {
-		spread = (slices.Max(r.ours) - slices.Min(r.ours)) / ours
+	out += fmt.Sprintf(" runs=%d spread=%.2f", len(r.ours), spread(r.ours))
+	if len(r.theirs) > 0 && r.noPeer == nil {
+		out += fmt.Sprintf(" peer_spread=%.2f", spread(r.theirs))
 	}
-	out += fmt.Sprintf(" runs=%d spread=%.2f params=%s", len(r.ours), spread, r.params)
+	out += " params=" + r.params
 	if r.noPeer != nil {
 		out += fmt.Sprintf(" no_peer=%q", r.noPeer.Error())
 	}

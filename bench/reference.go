@@ -32,14 +32,17 @@ var buildReference = sync.OnceValues(func() (string, error) {
 			return "", errors.New("cargo is not installed")
 		}
 	}
-	fmt.Fprintln(os.Stderr, "building the reference: minutes, the first time")
+	program := filepath.Join(referenceDir, "target", "release", "ankurah-reference")
+	if _, err := os.Stat(program); err != nil {
+		fmt.Fprintln(os.Stderr, "building the reference, for a few minutes")
+	}
 	cmd := exec.Command(cargo, "build", "--release", "--locked", "--quiet", "--target-dir", "target")
 	cmd.Dir = referenceDir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		os.Stderr.Write(out)
 		return "", fmt.Errorf("cargo build: %w", err)
 	}
-	return filepath.Join(referenceDir, "target", "release", "ankurah-reference"), nil
+	return program, nil
 })
 
 // reference runs a lane of the reference and returns the medians by case in µs.
