@@ -165,10 +165,16 @@ type stateKey struct {
 
 func (c *Core) missing(t *tx) []stateKey {
 	var keys []stateKey
+	var noted map[id.ID]bool // of a transaction that may name an entity twice
 	need := func(collection string, entityID id.ID) {
-		if _, ok := c.current(t, entityID); !ok && !slices.Contains(keys, stateKey{collection, entityID}) {
-			keys = append(keys, stateKey{collection, entityID})
+		if _, ok := c.current(t, entityID); ok || noted[entityID] {
+			return
 		}
+		if noted == nil {
+			noted = map[id.ID]bool{}
+		}
+		noted[entityID] = true
+		keys = append(keys, stateKey{collection, entityID})
 	}
 	for k := range t.req.Edits {
 		if e := &t.req.Edits[k]; e.Birth == nil {
