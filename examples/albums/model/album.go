@@ -23,14 +23,3 @@ type Album struct {
 	Extra  ankurah.JSON
 	Label  *string // optional
 }
-
-// BlogPost is the book's second model.
-//
-//ankurah:model
-type BlogPost struct {
-	Title     string
-	Content   string
-	Author    string `ankurah:",index"`
-	Published bool
-	Tags      []string
-}
