@@ -28,19 +28,23 @@ func (k ChangeKind) String() string {
 // Change is what happened to one row.
 type Change[V AnyView] struct {
 	Kind    ChangeKind
-	Created bool // Added: the entity was created in this change set
+	Created bool // Added: the entity was created in this change set, and did not begin to match by an edit
 	Before  V    // zero for Initial and Added
 	After   V    // zero for Removed
 	Events  []ID // that caused it, sorted; none when another row did
 }
 
-// ID returns the ID of the entity that changed.
-func (c Change[V]) ID() ID {
+// Row returns the row as it is after the change, or as it was when it was
+// removed.
+func (c Change[V]) Row() V {
 	if c.Kind == Removed {
-		return c.Before.ID()
+		return c.Before
 	}
-	return c.After.ID()
+	return c.After
 }
+
+// ID returns the ID of the entity that changed.
+func (c Change[V]) ID() ID { return c.Row().ID() }
 
 // ChangeSet is what one commit, or several whole ones, did to a live query:
 // removed rows first, then the others in the order of the result (S22).

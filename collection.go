@@ -161,6 +161,16 @@ func (c Collection[M, V, E]) Count(ctx context.Context, r Reader, query string, 
 	return rd.count(ctx, sel)
 }
 
+// Cursor returns the position of a row in the order of a query, for AFTER in
+// the query of the next page.
+func (c Collection[M, V, E]) Cursor(r Reader, row V, query string, args ...any) (Cursor, error) {
+	sel, err := c.bind(r.reader(), query, args)
+	if err != nil {
+		return Cursor{}, err
+	}
+	return *sel.CursorOf(row.base().s), nil
+}
+
 // Explain describes how a query would be answered: the index or scan, what is
 // left to filter, and how rows are ordered.
 func (c Collection[M, V, E]) Explain(ctx context.Context, r Reader, query string, args ...any) (string, error) {

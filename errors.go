@@ -50,6 +50,9 @@ type NotFoundError struct {
 }
 
 func (e *NotFoundError) Error() string {
+	if e.ID.IsZero() {
+		return "ankurah: no " + e.Collection
+	}
 	return "ankurah: no " + e.Collection + " " + e.ID.String()
 }
 func (e *NotFoundError) Unwrap() error { return ErrNotFound }

@@ -1,6 +1,8 @@
 package ankurah
 
 import (
+	"strings"
+
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/schema"
@@ -27,6 +29,22 @@ func (v View) ID() ID {
 
 // IsZero reports whether v shows nothing: it is the zero View.
 func (v View) IsZero() bool { return v.s == nil }
+
+// String returns the collection, the ID and the properties, for people and
+// logs.
+func (v View) String() string {
+	if v.s == nil {
+		return "nothing"
+	}
+	var b strings.Builder
+	b.WriteString(v.s.Collection() + " " + v.ID().String())
+	for _, e := range v.s.Entries() {
+		if e.Key[0] != '_' {
+			b.WriteString(" " + e.Key + "=" + e.Value.String())
+		}
+	}
+	return b.String()
+}
 
 // Head returns the version that v shows. It must not be changed. Inside a
 // transaction it is the version that the edits start from.

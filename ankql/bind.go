@@ -125,7 +125,7 @@ func (b *binder) path(x *Path) (*Path, *BindError) {
 	p := b.model.Property(field)
 	if p == nil {
 		return nil, b.fail(x.Pos, "unknown field "+strconv.Quote(shorten(field))+" of "+b.collection+
-			": did you mean "+strconv.Quote(nearest(field, b.model))+"?", nil)
+			": "+instead(field, b.model), nil)
 	}
 	out.Default = p.Default
 	switch {

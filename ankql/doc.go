@@ -36,7 +36,8 @@
 //
 // `x IN ()` is FALSE and `x NOT IN ()` TRUE, even of null. Integers divide
 // toward zero; overflow, division by zero, and arithmetic on anything but
-// numbers give null.
+// numbers give null. In ORDER BY nulls come last ascending and first descending
+// unless NULLS FIRST or NULLS LAST says otherwise.
 //
 // # Concurrency
 //

@@ -1,16 +1,34 @@
 package ankql
 
-import "github.com/ankurah/ankurah-go/schema"
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
-// nearest returns the field of m whose name is least far from name.
-func nearest(name string, m *schema.Model) string {
+	"github.com/ankurah/ankurah-go/schema"
+)
+
+// instead says what may have been meant by a field that m does not have: the
+// one whose name is least far from name, or, when none is near, what there is.
+func instead(name string, m *schema.Model) string {
 	best, least := "id", distance(name, "id")
 	for _, p := range m.Properties {
 		if d := distance(name, p.Key); d < least {
 			best, least = p.Key, d
 		}
 	}
-	return best
+	if least <= (utf8.RuneCountInString(name)+1)/2 {
+		return "did you mean " + strconv.Quote(best) + "?"
+	}
+	const most = 8
+	var names []string
+	for _, p := range m.Properties[:min(len(m.Properties), most)] {
+		names = append(names, p.Key)
+	}
+	if len(m.Properties) > most {
+		names = append(names, "…")
+	}
+	return "it has " + strings.Join(append([]string{"id"}, names...), ", ")
 }
 
 // distance returns how many characters have to be inserted, removed, replaced
