@@ -5,6 +5,7 @@ go 1.26
 require (
 	github.com/alecthomas/kong v1.12.1
 	github.com/cockroachdb/pebble/v2 v2.1.7
+	github.com/coder/websocket v1.8.15
 	github.com/google/go-cmp v0.7.0
 	golang.org/x/term v0.20.0
 	google.golang.org/protobuf v1.36.12

@@ -19,6 +19,9 @@ var (
 	// ErrPermanent is wrapped by the errors of a connection that trying again
 	// does not help: another system, another principal, no common version.
 	ErrPermanent = errors.New("connecting again does not help")
+	// ErrFrameSize is wrapped by the errors of a connection that has ended
+	// because of a frame that is larger than it carries.
+	ErrFrameSize = errors.New("frame too large")
 )
 
 // Conn carries frames between two nodes. Send and Receive may each be used by
@@ -44,10 +47,10 @@ type Acceptor interface {
 	Accept(ctx context.Context, c Conn) error
 }
 
-// Drainer is an [Acceptor] that can tell its clients to move on.
+// Drainer is an [Acceptor] that can send its clients away.
 type Drainer interface {
-	// Drain asks all clients to connect elsewhere or later, and returns when
-	// their connections have ended or ctx has.
+	// Drain asks the clients of all connections to leave and to connect
+	// elsewhere or later. It returns when they have left or ctx has ended.
 	Drain(ctx context.Context) error
 }
 
