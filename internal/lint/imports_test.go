@@ -39,6 +39,9 @@ var rules = []struct {
 	{"internal/reactor", []string{"pure"}, "routing needs no storage and no node"},
 	{"transport", nil, "a contract: bytes and nothing of what is in them"},
 	{"transport/local", []string{"transport"}, "transports do not know what they carry"},
+	{"transport/internal/wsconn", []string{"transport"}, "what both ends of a WebSocket share"},
+	{"transport/wsserver", []string{"transport", "transport/internal/wsconn"}, "a transport serves whatever accepts, not a node"},
+	{"transport/wsclient", []string{"transport", "transport/internal/wsconn", "signal"}, "a transport connects whatever connects, not a node"},
 	{"internal/wire", []string{"pure"}, "messages are data"},
 	{"internal/core", []string{"pure", "storage", "policy", "internal/reactor", "internal/wire"}, "the state machine does no I/O of its own"},
 	{"", []string{"pure", "storage", "policy", "transport", "internal/reactor", "internal/core"}, "the root is the shell; engines are the user's choice"},
@@ -111,7 +114,7 @@ func TestNobodyImportsPrograms(t *testing.T) {
 
 func TestBrowserClosure(t *testing.T) {
 	env := []string{"GOOS=js", "GOARCH=wasm"}
-	for _, pkg := range []string{".", "./storage/memory", "./policy", "./signal"} {
+	for _, pkg := range []string{".", "./storage/memory", "./policy", "./signal", "./transport/wsclient"} {
 		for _, d := range list(t, env, "-deps", pkg) {
 			if why, banned := browserBan[d]; banned {
 				t.Errorf("%s links %s into the browser: %s", pkg, d, why)
