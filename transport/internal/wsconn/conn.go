@@ -148,26 +148,29 @@ func (c *Conn) Send(ctx context.Context, frame []byte) error {
 			ended(fmt.Sprintf("a frame of %d bytes is larger than the limit of %d", len(frame), c.cfg.MaxFrame), transport.ErrFrameSize))
 	}
 	limit := c.cfg.WriteTimeout + time.Duration(len(frame))*time.Second/slowest
-	timed, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	err := c.ws.Write(timed, websocket.MessageBinary, frame)
+	// The reason has to be noted before the connection is cut, which ends the
+	// reader too.
+	slow := time.AfterFunc(limit, func() {
+		_ = c.fail(0, "", ended(fmt.Sprintf("the other side did not take a frame of %d bytes in %v", len(frame), limit), os.ErrDeadlineExceeded))
+		c.Abort()
+	})
+	stop := context.AfterFunc(ctx, func() {
+		_ = c.fail(0, "", ended("sending was given up: "+ctx.Err().Error(), ctx.Err()))
+		c.Abort()
+	})
+	err := c.ws.Write(context.Background(), websocket.MessageBinary, frame)
+	slow.Stop()
+	stop()
 	if err == nil {
 		return nil
-	}
-	if ctx.Err() != nil {
-		return c.fail(0, "", ended("sending was given up: "+ctx.Err().Error(), ctx.Err()))
-	}
-	if timed.Err() != nil {
-		return c.fail(0, "", ended(fmt.Sprintf("the other side did not take a frame of %d bytes in %v", len(frame), limit), os.ErrDeadlineExceeded))
 	}
 	t := time.NewTimer(verdict)
 	defer t.Stop()
 	select {
-	case <-c.ended:
+	case <-c.failed:
 	case <-c.closing:
 		return errClosed
 	case <-t.C:
-	case <-ctx.Done():
 	}
 	return c.fail(0, "", c.explain(err))
 }
