@@ -146,7 +146,9 @@ func (c *Conn) run(ctx context.Context) {
 	for {
 		address := c.cfg.addresses[at%len(c.cfg.addresses)]
 		name := address.Redacted()
-		c.set(State{Phase: Connecting, Address: name, Err: last})
+		if last != nil {
+			c.set(State{Phase: Connecting, Address: name, Err: last})
+		}
 		wasSteady, err := c.connect(ctx, address)
 		if ctx.Err() != nil {
 			c.set(State{Phase: Stopped, Address: name})

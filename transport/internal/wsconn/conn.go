@@ -74,7 +74,7 @@ func New(ws *websocket.Conn, cfg Config) *Conn {
 	if cfg.WriteTimeout <= 0 {
 		cfg.WriteTimeout = DefaultWriteTimeout
 	}
-	ws.SetReadLimit(int64(cfg.MaxFrame))
+	ws.SetReadLimit(-1) // read has its own, with a better reason
 	c := &Conn{
 		ws: ws, cfg: cfg, code: websocket.StatusNormalClosure,
 		frames: make(chan []byte), closing: make(chan struct{}), failed: make(chan struct{}), ended: make(chan struct{}),
@@ -87,9 +87,13 @@ func New(ws *websocket.Conn, cfg Config) *Conn {
 func (c *Conn) read() {
 	defer close(c.ended)
 	for {
-		kind, frame, err := c.ws.Read(context.Background())
+		kind, r, err := c.ws.Reader(context.Background())
+		var frame []byte
+		if err == nil {
+			frame, err = io.ReadAll(io.LimitReader(r, int64(c.cfg.MaxFrame)+1))
+		}
 		switch {
-		case errors.Is(err, websocket.ErrMessageTooBig):
+		case len(frame) > c.cfg.MaxFrame:
 			// Close reads what is left of it, so that the other side sees why.
 			limit := strconv.Itoa(c.cfg.MaxFrame)
 			c.fail(websocket.StatusMessageTooBig, "more than "+limit+" bytes",

@@ -110,7 +110,7 @@ func TestEmptyAndGreatestFrame(t *testing.T) {
 }
 
 func TestTooLargeFrameEndsTheConnection(t *testing.T) {
-	for _, over := range []int{1, 20 << 20} { // one byte, and more than the sockets hold
+	for _, over := range []int{1, 12 << 20} { // one byte, and more than the sockets hold
 		c, s := pair(t, Config{MaxFrame: 64 << 20}, Config{MaxFrame: 100})
 		sent := make(chan error, 1)
 		go func() { sent <- c.Send(t.Context(), make([]byte, 100+over)) }()
