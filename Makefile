@@ -39,7 +39,7 @@ test-race:
 # The same packages as WebAssembly, under Node.js.
 test-wasm:
 	GOOS=js GOARCH=wasm go build .
-	PATH="$$PATH:$$(go env GOROOT)/lib/wasm" GOOS=js GOARCH=wasm go test -short $(PURE)
+	PATH="$$PATH:$$(go env GOROOT)/lib/wasm" GOOS=js GOARCH=wasm go test -short $(PURE) ./transport/wsclient
 
 bench:
 	cd bench && go run . $(if $(LANES),-lanes $(LANES))

@@ -49,8 +49,9 @@ type Acceptor interface {
 
 // Drainer is an [Acceptor] that can send its clients away.
 type Drainer interface {
-	// Drain asks the clients of all connections to leave and to connect
-	// elsewhere or later. It returns when they have left or ctx has ended.
+	// Drain asks the clients of all connections, also of those that Accept
+	// gets from now on, to leave and to connect elsewhere or later. It returns
+	// when they have left or ctx has ended.
 	Drain(ctx context.Context) error
 }
 

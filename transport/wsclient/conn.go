@@ -12,8 +12,8 @@
 // up to MaxBackoff, and shortened by up to half at random, so that clients do
 // not return in step. A connection that was ready for ten seconds begins anew,
 // with its own address. A server that says when to come back
-// ([transport.RetryError], or Retry-After with a refusal) is obeyed, give or
-// take a tenth more. An error that wraps [transport.ErrPermanent] ends it all.
+// ([transport.RetryError], or Retry-After with a refusal) is obeyed, with up to a
+// tenth on top. An error that wraps [transport.ErrPermanent] ends it all.
 //
 // # Ownership
 //
