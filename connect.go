@@ -145,6 +145,7 @@ func (n *Node) end(w *wireConn, err error) {
 	if n.conns--; n.conns == 0 {
 		close(n.ticking)
 	}
+	n.idle.Broadcast()
 	n.mu.Unlock()
 	n.work.Done()
 }
@@ -181,6 +182,9 @@ func (n *Node) Accept(ctx context.Context, c transport.Conn) error {
 		p = n.core.NewPeer(w)
 		w.core = &p.Conn
 		w.gone = func(error) { n.core.PeerGone(p) }
+		if n.draining > 0 {
+			n.core.Drain()
+		}
 	})
 	if err != nil {
 		return err
@@ -231,12 +235,16 @@ type permanent struct{ err error }
 func (e permanent) Error() string   { return e.err.Error() }
 func (e permanent) Unwrap() []error { return []error{transport.ErrPermanent, e.err} }
 
-// Drain tells all clients to move on, as before a shutdown. New connections
-// are still accepted.
+// Drain tells all clients to move on, those too that come while it waits, and
+// returns when all connections have ended or ctx has.
 func (n *Node) Drain(ctx context.Context) error {
-	n.do(n.core.Drain)
+	n.do(func() {
+		n.draining++
+		n.core.Drain()
+	})
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	defer func() { n.draining-- }()
 	stop := context.AfterFunc(ctx, func() {
 		n.mu.Lock()
 		n.idle.Broadcast()

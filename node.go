@@ -69,16 +69,17 @@ type Node struct {
 	models     sync.Map     // *schema.Model -> error of its registration
 	generation atomic.Value // of the engine's indexes, that the published snapshot knows
 
-	mu      sync.Mutex // the core's lock
-	core    *core.Core
-	effects []effect
-	random  randomSource
-	commits sync.WaitGroup // commits under way
-	closing bool
-	conns   int           // connections
-	ticking chan struct{} // closed when the last one has ended
-	idle    *sync.Cond    // something was sent, or a connection ended
-	news    chan struct{} // closed at the next publication; nil while nobody waits
+	mu       sync.Mutex // the core's lock
+	core     *core.Core
+	effects  []effect
+	random   randomSource
+	commits  sync.WaitGroup // commits under way
+	closing  bool
+	conns    int           // connections
+	draining int           // calls of Drain under way
+	ticking  chan struct{} // closed when the last one has ended
+	idle     *sync.Cond    // something was sent, or a connection ended
+	news     chan struct{} // closed at the next publication; nil while nobody waits
 }
 
 // OpenNode opens a node on an engine, which stays the caller's to close, after

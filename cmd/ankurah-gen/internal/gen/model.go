@@ -51,7 +51,7 @@ type member struct {
 // names that fields cannot have: the methods and fields of views and mutables.
 var methods = map[string]bool{
 	"Delete": true, "Equal": true, "Head": true, "ID": true, "IsZero": true, "Mutable": true,
-	"Read": true, "Ref": true, "SameVersion": true, "Snapshot": true, "View": true,
+	"Read": true, "Ref": true, "SameVersion": true, "Snapshot": true, "String": true, "View": true,
 }
 
 // findModels finds the structs with a model directive, and reports directives
