@@ -280,6 +280,40 @@ func (n *Node) Pending() int {
 	return n.core.Pending()
 }
 
+// Settle waits until the durable node has decided on every transaction of this
+// one, and this one has applied all that the durable node had to tell by then.
+// Without a connection it waits for one. A durable node is settled.
+func (n *Node) Settle(ctx context.Context) error {
+	for !n.durable {
+		n.mu.Lock()
+		idle, closing := n.core.Connected() && n.core.Pending() == 0, n.closing
+		if n.news == nil {
+			n.news = make(chan struct{})
+		}
+		news := n.news
+		n.mu.Unlock()
+		if closing {
+			return errClosed
+		}
+		if idle {
+			err := n.ask(ctx, n.core.SyncRemote)
+			if err == nil && n.Pending() == 0 {
+				return nil
+			}
+			if err := unlessDisconnected(err); err != nil {
+				return err
+			}
+			continue
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return n.alive()
+}
+
 // Refresh replaces the credential of the present connection by another one of
 // the same principal.
 func (n *Node) Refresh(credential []byte) { n.do(func() { n.core.Refresh(credential) }) }

@@ -89,7 +89,6 @@ func (c *Core) Commit(req *Request) {
 
 func (c *Core) finish(t *tx, err error) {
 	delete(c.flyingTx, t.req.ID)
-	t.admit()
 	var after []*entity.State
 	if err == nil {
 		after = make([]*entity.State, len(t.writes))
@@ -101,6 +100,7 @@ func (c *Core) finish(t *tx, err error) {
 	for _, done := range t.also {
 		done(after, err)
 	}
+	t.admit() // after what follows has been told of a refusal
 }
 
 // admit says that the transaction has its place in the order.

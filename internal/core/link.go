@@ -401,6 +401,8 @@ func (l *Link) take(m wire.Message) {
 	case *wire.Sync:
 		if m.ID == l.syncID {
 			l.synchronised()
+		} else if r := l.answered(m.ID); r != nil {
+			l.applyThen(&move{}, func(err error) { r.done(r, err) })
 		}
 	default:
 		c.LinkGone(l, &linkError{"the server sent a message that only clients send", wire.ErrMalformed})
@@ -597,7 +599,7 @@ func (c *Core) sendOutbox() {
 	for _, o := range c.outbox {
 		if o.stored && !o.sent {
 			o.sent = true
-			c.send(&c.link.Conn, o.submission())
+			c.send(&c.link.Conn, c.sendable(o))
 		}
 	}
 }
@@ -608,7 +610,7 @@ func (c *Core) settled(t *tx) {
 		t.out.stored = true
 		if c.Connected() && !t.out.sent && c.outByID[t.out.id] == t.out {
 			t.out.sent = true
-			c.send(&c.link.Conn, t.out.submission())
+			c.send(&c.link.Conn, c.sendable(t.out))
 		}
 	}
 	if m := t.req.move; m != nil {
@@ -687,6 +689,13 @@ func (c *Core) HistoryRemote(collection string, i id.ID, done func(events [][]by
 	return c.askServer(func(_ *Link, n uint64) wire.Message {
 		return &wire.History{ID: n, Collection: collection, Entity: i}
 	}, func(r *request, err error) { done(r.event, err) })
+}
+
+// SyncRemote calls done when the server has answered everything that was asked
+// before, and it is applied here.
+func (c *Core) SyncRemote(done func(err error)) (cancel func()) {
+	return c.askServer(func(_ *Link, n uint64) wire.Message { return &wire.Sync{ID: n} },
+		func(_ *request, err error) { done(err) })
 }
 
 func (c *Core) askServer(make func(l *Link, n uint64) wire.Message, done func(r *request, err error)) (cancel func()) {

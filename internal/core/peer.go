@@ -42,9 +42,10 @@ type Peer struct {
 	filters   map[string]*filter
 
 	subs       map[uint64]*sub
-	submitting int   // submissions that are not answered
-	admitting  bool  // one has no place in the order yet
-	answering  *slot // of the request that is being answered, nil for none
+	submitting int                 // submissions that are not answered
+	refused    map[event.TxID]bool // whether for good
+	admitting  bool                // one has no place in the order yet
+	answering  *slot               // of the request that is being answered, nil for none
 	resuming   bool
 	deferred   []wire.Message // wait for them, or for the credential
 
@@ -407,6 +408,17 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 		c.refuse(p, m.Tx, &submitNothing{})
 		return
 	}
+	for _, t := range m.After {
+		if final, refused := p.refused[t]; refused {
+			if final {
+				c.refuse(p, m.Tx, dependsOnRefused{})
+			} else {
+				c.refuse(p, m.Tx, &afterError{t})
+			}
+			return
+		}
+	}
+	delete(p.refused, m.Tx)
 	p.submitting++
 	p.admitting = true
 	req.admitted = func() {
@@ -434,7 +446,23 @@ type submitNothing struct{}
 func (*submitNothing) Error() string { return "ankurah: a transaction without events" }
 func (*submitNothing) Unwrap() error { return event.ErrMalformed }
 
+// afterError puts a transaction off with the one that it refers to.
+type afterError struct{ tx event.TxID }
+
+func (e *afterError) Error() string {
+	return "ankurah: transaction " + e.tx.String() + ", which it refers to, is not stored yet"
+}
+func (e *afterError) Unwrap() error { return ErrUnknownParent }
+
+// maxRefused bounds what is remembered of a connection's refusals. Nobody
+// refers to the oldest of so many.
+const maxRefused = 10_000
+
 func (c *Core) refuse(p *Peer, t event.TxID, err error) {
+	if p.refused == nil || len(p.refused) >= maxRefused {
+		p.refused = map[event.TxID]bool{}
+	}
+	p.refused[t] = codeOf(err).Final()
 	c.send(&p.Conn, &wire.Refuse{Tx: t, Code: codeOf(err), Text: textOf(err), Now: c.ex.Now()})
 }
 

@@ -69,6 +69,26 @@ func (o *outTx) submission() *wire.Submit {
 	return m
 }
 
+// sendable is the submission as it is sent, with what it refers to.
+func (c *Core) sendable(o *outTx) *wire.Submit {
+	m := o.submission()
+	for _, earlier := range c.outbox {
+		if earlier == o {
+			break
+		}
+		created := map[id.ID]bool{}
+		for _, e := range earlier.events {
+			if e.IsGenesis() {
+				created[e.Entity] = true
+			}
+		}
+		if len(created) > 0 && builds(o, nil, created) {
+			m.After = append(m.After, earlier.id)
+		}
+	}
+	return m
+}
+
 func (o *outTx) record() []byte { return wire.Append(nil, o.submission()) }
 
 func seqKey(prefix []byte, seq uint64) []byte {

@@ -384,6 +384,9 @@ type Submit struct {
 	Tx       event.TxID
 	Events   [][]byte // encoded events
 	Requires []Require
+	// After are transactions that it refers to, sent before it on the same
+	// connection: it falls with them (S29).
+	After []event.TxID
 }
 
 func (*Submit) kind() protowire.Number { return kSubmit }
@@ -396,6 +399,9 @@ func (m *Submit) append(b []byte) []byte {
 		q := &m.Requires[k]
 		body := pb.AppendBytes(pb.AppendBytes(nil, 1, q.Collection), 2, q.Entity[:])
 		b = pb.AppendBytes(b, 3, appendHead(body, 3, q.Head))
+	}
+	for k := range m.After {
+		b = pb.AppendBytes(b, 4, m.After[k][:])
 	}
 	return b
 }
@@ -410,6 +416,11 @@ func (m *Submit) decode(r *pb.Reader) {
 		case 3:
 			r.Repeated()
 			m.Requires = append(m.Requires, require(r))
+		case 4:
+			r.Repeated()
+			var t event.TxID
+			r.Fixed(t[:])
+			m.After = append(m.After, t)
 		default:
 			r.Unknown()
 		}
