@@ -27,6 +27,10 @@ type NodeOptions struct {
 	// Policy decides who may read and write what. A durable node needs one;
 	// policy.Permissive{} allows everything. Ephemeral nodes have none.
 	Policy policy.Agent
+	// Restored says that a durable node's store was restored from a backup:
+	// what clients know of it may be newer than what it holds. It gets a new
+	// epoch, so that they replace what they have. Set it for one start.
+	Restored bool
 	// OnRejected hears, on a goroutine of the node, of transactions that a
 	// durable node refused.
 	OnRejected func(*RejectedError)
@@ -129,6 +133,11 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		}
 	})
 	n.ctx, n.stop = context.WithCancel(context.Background())
+	if opts.Restored && opts.Durable {
+		if err := n.wait(n.core.NewEpoch); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
+	}
 	for _, m := range opts.Models {
 		if err := n.declare(m.Model()); err != nil {
 			return nil, errors.Join(err, n.Close())

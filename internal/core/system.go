@@ -80,6 +80,13 @@ func (c *Core) setMeta(key, val []byte) {
 	c.dirty = append(c.dirty, storage.MetaWrite{Key: key, Value: append([]byte(nil), val...)})
 }
 
+// NewEpoch makes a new epoch for a store that was restored (S8).
+func (c *Core) NewEpoch(done func(error)) {
+	c.epoch = c.randomID()
+	c.setMeta(metaEpoch, c.epoch[:])
+	c.Commit(&Request{ID: c.newTxID(), system: true, move: &move{}, Done: func(_ []*entity.State, err error) { done(err) }})
+}
+
 // Node returns the node's ID.
 func (c *Core) Node() id.ID { return c.node }
 
