@@ -34,7 +34,7 @@ test-go:
 # The packages with goroutines, and the ones that they share data through.
 test-race:
 	go test -race -oracle.rounds=3 .
-	go test -race ./signal ./internal/core ./internal/reactor ./entity ./storage/memory ./transport/... -short
+	go test -race ./signal ./internal/core ./internal/reactor ./entity ./storage/memory ./transport/... ./ankurahtest -short
 
 # The same packages as WebAssembly, under Node.js.
 test-wasm:

@@ -107,7 +107,6 @@ type mover struct {
 	settled []*outTx // acknowledged or dropped
 	refused map[event.TxID]error
 	wants   []stateKey // whose states have to be asked for
-	learned []learnedProps
 }
 
 type moved struct {

@@ -57,7 +57,7 @@ func (c *Core) admit(t *tx) ([]*event.Event, error) {
 		return nil, nil
 	}
 	events := slices.Clone(t.req.Events)
-	slices.SortFunc(events, func(a, b *event.Event) int { return a.ID.Compare(b.ID) })
+	id.SortBy(events, func(e *event.Event) id.ID { return e.ID })
 	limit := max(c.ex.Now()+MaxClockSkew, c.clock.Last().Millis()+1)
 	own := map[id.ID]id.ID{}
 	fresh := events[:0]
