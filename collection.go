@@ -134,7 +134,7 @@ func (c Collection[M, V, E]) All(ctx context.Context, r Reader, query string, ar
 	return func(yield func(V, error) bool) {
 		var zero V
 		rd := r.reader()
-		sel, err := c.bind(rd, query, args)
+		sel, err := c.bind(ctx, rd, query, args)
 		if err != nil {
 			yield(zero, err)
 			return
@@ -154,7 +154,7 @@ func (c Collection[M, V, E]) All(ctx context.Context, r Reader, query string, ar
 // Count returns how many entities a query selects.
 func (c Collection[M, V, E]) Count(ctx context.Context, r Reader, query string, args ...any) (int64, error) {
 	rd := r.reader()
-	sel, err := c.bind(rd, query, args)
+	sel, err := c.bind(ctx, rd, query, args)
 	if err != nil {
 		return 0, err
 	}
@@ -163,8 +163,8 @@ func (c Collection[M, V, E]) Count(ctx context.Context, r Reader, query string, 
 
 // Cursor returns the position of a row in the order of a query, for AFTER in
 // the query of the next page.
-func (c Collection[M, V, E]) Cursor(r Reader, row V, query string, args ...any) (Cursor, error) {
-	sel, err := c.bind(r.reader(), query, args)
+func (c Collection[M, V, E]) Cursor(ctx context.Context, r Reader, row V, query string, args ...any) (Cursor, error) {
+	sel, err := c.bind(ctx, r.reader(), query, args)
 	if err != nil {
 		return Cursor{}, err
 	}
@@ -175,7 +175,7 @@ func (c Collection[M, V, E]) Cursor(r Reader, row V, query string, args ...any) 
 // left to filter, and how rows are ordered.
 func (c Collection[M, V, E]) Explain(ctx context.Context, r Reader, query string, args ...any) (string, error) {
 	rd := r.reader()
-	sel, err := c.bind(rd, query, args)
+	sel, err := c.bind(ctx, rd, query, args)
 	if err != nil {
 		return "", err
 	}
@@ -190,9 +190,14 @@ func (c Collection[M, V, E]) Explain(ctx context.Context, r Reader, query string
 	return snap.Explain(ctx, sel)
 }
 
-func (c Collection[M, V, E]) bind(rd reader, query string, args []any) (*ankql.Selection, error) {
+func (c Collection[M, V, E]) bind(ctx context.Context, rd reader, query string, args []any) (*ankql.Selection, error) {
 	if err := rd.n.declare(c.b.model); err != nil {
 		return nil, err
+	}
+	if rd.remote() && rd.n.Model(c.Name()) == nil {
+		if err := rd.n.describe(ctx, c.Name()); err != nil {
+			return nil, err
+		}
 	}
 	return rd.n.bind(c.Name(), query, args)
 }

@@ -272,6 +272,15 @@ func (n *Node) Connected() bool {
 	return n.durable || n.core.Connected()
 }
 
+// Subject returns the principal that an ephemeral node's store belongs to, ""
+// before it has joined a system.
+func (n *Node) Subject() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	subject, _ := n.core.Joined()
+	return subject
+}
+
 // Pending returns the number of transactions that wait for a durable node's
 // word.
 func (n *Node) Pending() int {

@@ -17,7 +17,7 @@ import (
 type LiveQuery[V AnyView] struct {
 	l    *live
 	view func(View) V
-	bind func(query string, args []any) (*selection, error)
+	bind func(ctx context.Context, query string, args []any) (*selection, error)
 }
 
 // maxQueued bounds the change sets that wait for a slow callback; more of them
@@ -55,14 +55,14 @@ type delivery struct {
 // Query returns a live query: its rows now, and from then on whatever commits
 // change. Parameters are as in [Collection.Fetch].
 func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string, args ...any) (*LiveQuery[V], error) {
-	bind := func(query string, args []any) (*selection, error) {
-		sel, err := c.bind(s.reader(), query, args)
+	bind := func(ctx context.Context, query string, args []any) (*selection, error) {
+		sel, err := c.bind(ctx, s.reader(), query, args)
 		if err != nil {
 			return nil, err
 		}
 		return s.narrow(sel)
 	}
-	sel, err := bind(query, args)
+	sel, err := bind(ctx, query, args)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func (q *LiveQuery[V]) OnChange(f func(ChangeSet[V])) (stop func()) {
 // SetSelection changes what the query selects, in place; the difference comes
 // as one change set (S54). Parameters are as in [Collection.Fetch].
 func (q *LiveQuery[V]) SetSelection(ctx context.Context, query string, args ...any) error {
-	sel, err := q.bind(query, args)
+	sel, err := q.bind(ctx, query, args)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,20 @@ func (rd reader) bring(ctx context.Context, collection string, id ID) error {
 	return unlessDisconnected(err)
 }
 
+// Describe asks the durable node what collections and properties it knows, as
+// far as the principal may read something of them; programs that declare no
+// models learn by it what there is. A durable node knows.
+func (n *Node) Describe(ctx context.Context) error {
+	if n.durable {
+		return nil
+	}
+	return n.describe(ctx, "")
+}
+
+func (n *Node) describe(ctx context.Context, collection string) error {
+	return unlessDisconnected(n.ask(ctx, func(done func(error)) func() { return n.core.Describe(collection, done) }))
+}
+
 // unlessDisconnected lets a read go on with what is here when the connection
 // ended meanwhile.
 func unlessDisconnected(err error) error {

@@ -39,7 +39,7 @@ func TestCursorOfFetchedRow(t *testing.T) {
 	for err == nil && len(page) > 0 {
 		all = append(all, names(page)...)
 		var after ankurah.Cursor
-		if after, err = albums.Cursor(s, page[len(page)-1], query); err == nil {
+		if after, err = albums.Cursor(t.Context(), s, page[len(page)-1], query); err == nil {
 			page, err = albums.Fetch(t.Context(), s, query+" AFTER ?", after)
 		}
 	}

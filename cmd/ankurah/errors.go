@@ -18,6 +18,7 @@ const (
 	exitNotFound    = 3
 	exitStore       = 4
 	exitInput       = 5
+	exitServer      = 6
 	exitInterrupted = 130
 )
 
@@ -52,13 +53,17 @@ func classify(err error) (code int, hint string) {
 	case errors.Is(err, ankql.ErrSyntax):
 		return exitUsage, "queries look like: country = 'IS' ORDER BY name LIMIT 10"
 	case errors.Is(err, ankurah.ErrQuery), errors.Is(err, ankql.ErrCursor):
-		return exitUsage, "give each ? in the query an --arg"
+		return exitUsage, "" // it names the field or the parameter
 	case errors.Is(err, ankurah.ErrNotFound):
 		return exitNotFound, "look for it with ankurah query"
 	case errors.Is(err, ankurah.ErrNoSystem):
 		return exitNotFound, "nothing was ever stored here: import something, or name another store with --data"
-	case errors.Is(err, ankurah.ErrDenied), errors.Is(err, ankurah.ErrUnauthenticated):
-		return exitFailed, "act as somebody else with --user"
+	case errors.Is(err, ankurah.ErrUnauthenticated):
+		return exitServer, "name yourself with --credential, or --user"
+	case errors.Is(err, ankurah.ErrDenied):
+		return exitFailed, "act as somebody else with --user or --credential"
+	case errors.Is(err, ankurah.ErrDisconnected):
+		return exitServer, "look whether the server runs"
 	case errors.Is(err, ankurah.ErrTooLarge):
 		return exitFailed, "write less in one transaction, with a smaller --batch"
 	}

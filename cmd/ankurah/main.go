@@ -29,15 +29,18 @@ Exit codes:
   3  not found: no such store, collection or entity
   4  the store is in use by another process, or damaged
   5  the input cannot be read as rows or edits
+  6  the server cannot be reached, or does not let the user in
   130  interrupted before it was done`
 
 // flags are those that every command takes.
 type flags struct {
-	Data  string `help:"Folder of the store." default:"./data" env:"ANKURAH_DATA" placeholder:"DIR"`
-	Store string `help:"URL of the store, such as pebble:./data or memory:, instead of --data." placeholder:"URL"`
-	User  string `help:"Who acts: the subject that reads and writes are made as." placeholder:"NAME"`
-	Sync  bool   `help:"Have every commit on disk before it counts. Without, the machine's stop may lose the last ones." default:"true" negatable:""`
-	JSON  bool   `help:"Print JSON for scripts, one value a line." name:"json"`
+	Data       string `help:"Folder of the store." default:"./data" env:"ANKURAH_DATA" placeholder:"DIR"`
+	Store      string `help:"URL of the store, such as pebble:./data or memory:, instead of --data." placeholder:"URL"`
+	User       string `help:"Who acts: the subject that reads and writes are made as." placeholder:"NAME"`
+	Server     string `help:"URL of a server, such as ws://localhost:8080/ankurah, instead of a store." env:"ANKURAH_SERVER" placeholder:"URL"`
+	Credential string `help:"What the server knows the user by; the --user where it lets everybody in." env:"ANKURAH_CREDENTIAL" placeholder:"TEXT"`
+	Sync       bool   `help:"Have every commit on disk before it counts. Without, the machine's stop may lose the last ones." default:"true" negatable:""`
+	JSON       bool   `help:"Print JSON for scripts, one value a line." name:"json"`
 }
 
 type commandLine struct {
@@ -47,6 +50,7 @@ type commandLine struct {
 	Watch   watchCommand   `cmd:"" help:"Show a query live, until Ctrl-C."`
 	History historyCommand `cmd:"" help:"Print an entity's audit trail."`
 	Explain explainCommand `cmd:"" help:"Say how a query would be answered: by which index, with what left to filter."`
+	Serve   serveCommand   `cmd:"" help:"Serve the store to other nodes over WebSockets, until Ctrl-C."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

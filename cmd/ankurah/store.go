@@ -1,16 +1,20 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/storage"
+	"github.com/ankurah/ankurah-go/storage/memory"
 	"github.com/ankurah/ankurah-go/storage/pebble"
+	"github.com/ankurah/ankurah-go/transport/wsclient"
 )
 
 type (
@@ -18,16 +22,58 @@ type (
 	collection = ankurah.Collection[ankurah.Fields, ankurah.Record, *ankurah.Edit]
 )
 
-// store is an open store, as the user sees it.
+// store is an open store, or a server's, as the user sees it.
 type store struct {
 	*ankurah.Session
 	node   *ankurah.Node
 	engine storage.Engine
+	server *wsclient.Conn // nil: the store is here
 }
+
+// connect returns the store of the server that the flags name. This node holds
+// what it asks for in memory.
+func (a *app) connect() (*store, error) {
+	if a.Store != "" {
+		return nil, usage(errors.New("--server and --store together"), "choose one")
+	}
+	engine := memory.New()
+	node, err := ankurah.OpenNode(a.ctx, engine, nil)
+	if err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
+	s := &store{node: node, engine: engine}
+	credential := a.Credential
+	if credential == "" {
+		credential = a.User
+	}
+	s.server, err = wsclient.Dial(node, a.Server, &wsclient.Options{Credential: []byte(credential)})
+	if err != nil {
+		return nil, errors.Join(usage(err, "write ws://HOST:PORT/ankurah"), s.close())
+	}
+	ctx, cancel := context.WithTimeout(a.ctx, connectTimeout)
+	defer cancel()
+	if err := s.server.WaitConnected(ctx); err != nil {
+		if !errors.Is(err, ankurah.ErrUnauthenticated) {
+			err = &failure{exitServer, "look whether the server runs, and whether --server names it", err}
+		}
+		return nil, errors.Join(err, s.close())
+	}
+	s.Session = node.Session(policy.Principal{Subject: node.Subject()})
+	if err := node.Describe(a.ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// connectTimeout is how long a server may take to answer.
+const connectTimeout = 5 * time.Second
 
 // openStore opens the store that the flags name. Only with create is one made
 // where there is none.
 func (a *app) openStore(create bool) (*store, error) {
+	if a.Server != "" {
+		return a.connect()
+	}
 	engine, err := a.openEngine(create)
 	if err != nil {
 		return nil, err
@@ -36,7 +82,7 @@ func (a *app) openStore(create bool) (*store, error) {
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
-	s := &store{node.Session(policy.Principal{Subject: a.User}), node, engine}
+	s := &store{Session: node.Session(policy.Principal{Subject: a.User}), node: node, engine: engine}
 	if create {
 		err = node.EnsureSystem(a.ctx)
 	} else if node.System().IsZero() {
@@ -73,7 +119,12 @@ func (a *app) openEngine(create bool) (storage.Engine, error) {
 	return pebble.Open(a.ctx, a.Data, &pebble.Options{NoSync: !a.Sync})
 }
 
-func (s *store) close() error { return errors.Join(s.node.Close(), s.engine.Close()) }
+func (s *store) close() error {
+	if s.server != nil {
+		s.server.Close()
+	}
+	return errors.Join(s.node.Close(), s.engine.Close())
+}
 
 // with runs f on the store and closes it.
 func (a *app) with(create bool, f func(s *store) error) error {
@@ -82,6 +133,9 @@ func (a *app) with(create bool, f func(s *store) error) error {
 		return err
 	}
 	err = f(s)
+	if err == nil && s.node.Pending() > 0 {
+		err = s.node.Settle(a.ctx) // the server decides on what was written
+	}
 	if closing := s.close(); err == nil {
 		err = closing
 	}

@@ -396,6 +396,10 @@ func (l *Link) take(m wire.Message) {
 				r.done(r, nil)
 			}
 		}
+	case *wire.Described:
+		if r := l.answered(m.ID); r != nil {
+			r.done(r, c.learnModels(m.Models))
+		}
 	case *wire.Fail:
 		l.failed(m)
 	case *wire.Sync:
@@ -689,6 +693,32 @@ func (c *Core) HistoryRemote(collection string, i id.ID, done func(events [][]by
 	return c.askServer(func(_ *Link, n uint64) wire.Message {
 		return &wire.History{ID: n, Collection: collection, Entity: i}
 	}, func(r *request, err error) { done(r.event, err) })
+}
+
+// Describe asks the server what it knows of a collection's schema, or with ""
+// of all, and takes it up.
+func (c *Core) Describe(collection string, done func(err error)) (cancel func()) {
+	return c.askServer(func(_ *Link, n uint64) wire.Message {
+		return &wire.Describe{ID: n, Collection: collection}
+	}, func(_ *request, err error) { done(err) })
+}
+
+// learnModels takes up properties that this node does not know. What it
+// declares itself stays.
+func (c *Core) learnModels(models [][]byte) error {
+	for _, b := range models {
+		m, err := decodeModel(b)
+		if err != nil {
+			return err
+		}
+		if known := c.Model(m.Collection); known == nil {
+			m.Name, m.Indexes = "", nil
+			c.putModel(m)
+		} else if known.Name == "" {
+			c.learn(m.Collection, m.Properties)
+		}
+	}
+	return nil
 }
 
 // SyncRemote calls done when the server has answered everything that was asked

@@ -308,6 +308,8 @@ func (c *Core) serve(p *Peer, m wire.Message) {
 		c.serveWant(p, m)
 	case *wire.History:
 		c.serveHistory(p, m)
+	case *wire.Describe:
+		c.serveDescribe(p, m)
 	case *wire.Sync:
 		c.send(&p.Conn, m)
 	case *wire.Credential:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
@@ -298,6 +299,29 @@ func (c *Core) serveHistory(p *Peer, m *wire.History) {
 		a.frames = append(a.frames, wire.Append(nil, part))
 		return nil
 	}, m.Collection)
+}
+
+// serveDescribe tells the schemas of the collections that the peer may read
+// something of.
+func (c *Core) serveDescribe(p *Peer, m *wire.Describe) {
+	names := []string{m.Collection}
+	if m.Collection == "" {
+		names = c.Collections()
+	}
+	out := &wire.Described{ID: m.ID}
+	for _, name := range names {
+		model := c.Model(name)
+		if model == nil || strings.HasPrefix(name, "_") {
+			continue
+		}
+		if c.cfg.Policy != nil {
+			if _, err := c.cfg.Policy.ReadFilter(p.principal, name); err != nil {
+				continue
+			}
+		}
+		out.Models = append(out.Models, appendModel(nil, model))
+	}
+	c.send(&p.Conn, out)
 }
 
 type absentError struct {

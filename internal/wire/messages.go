@@ -618,6 +618,60 @@ func (m *Events) decode(r *pb.Reader) {
 	r.Require(1)
 }
 
+// Describe asks what is known of a collection's schema, or of all that the
+// asker may read something of.
+type Describe struct {
+	ID         uint64
+	Collection string // "": all
+}
+
+func (*Describe) kind() protowire.Number { return kDescribe }
+func (m *Describe) append(b []byte) []byte {
+	return appendText(pb.AppendUint64(b, 1, m.ID), 2, m.Collection)
+}
+func (m *Describe) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			m.ID = number(r)
+		case 2:
+			m.Collection = text(r, maxName)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1)
+}
+
+// Described answers a [Describe].
+type Described struct {
+	ID     uint64
+	Models [][]byte // encoded as in a store's catalog
+}
+
+func (*Described) kind() protowire.Number { return kDescribed }
+func (m *Described) append(b []byte) []byte {
+	b = pb.AppendUint64(b, 1, m.ID)
+	for _, x := range m.Models {
+		b = pb.AppendBytes(b, 2, x)
+	}
+	return b
+}
+func (m *Described) decode(r *pb.Reader) {
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			m.ID = number(r)
+		case 2:
+			r.Repeated()
+			m.Models = append(m.Models, raw(r))
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(1)
+}
+
 // Fail answers a request that failed, or ends a live query.
 type Fail struct {
 	ID   uint64

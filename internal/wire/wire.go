@@ -61,6 +61,8 @@ const (
 	kFail
 	kBye
 	kCounted
+	kDescribe
+	kDescribed
 )
 
 var fresh = map[protowire.Number]func() Message{
@@ -83,6 +85,8 @@ var fresh = map[protowire.Number]func() Message{
 	kFail:       func() Message { return new(Fail) },
 	kBye:        func() Message { return new(Bye) },
 	kCounted:    func() Message { return new(Counted) },
+	kDescribe:   func() Message { return new(Describe) },
+	kDescribed:  func() Message { return new(Described) },
 }
 
 // ErrMalformed is wrapped by the errors of [Decode].

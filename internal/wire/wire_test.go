@@ -63,6 +63,8 @@ func samples() []Message {
 		&Fail{ID: 1, Code: BadQuery, Text: "unknown field"},
 		&Bye{Code: Closing, Text: "shutting down", Retry: 5},
 		&Counted{ID: 1, N: 70000},
+		&Describe{ID: 1, Collection: "album"},
+		&Described{ID: 1, Models: [][]byte{[]byte("model")}},
 	}
 }
 

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/transport/wsserver"
+)
+
+type serveCommand struct {
+	Listen      string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"ANKURAH_LISTEN" placeholder:"HOST:PORT"`
+	Permissive  bool          `help:"Let everybody read and write everything; a credential is the subject's name." env:"ANKURAH_PERMISSIVE"`
+	Rules       string        `help:"JSON file of credentials and of rules for each collection, instead of --permissive." env:"ANKURAH_RULES" placeholder:"FILE"`
+	Origin      []string      `help:"Origins of pages that may connect, such as https://example.org; by default only the server's own." env:"ANKURAH_ORIGIN" placeholder:"ORIGIN"`
+	Compression bool          `help:"Compress messages." env:"ANKURAH_COMPRESSION"`
+	Grace       time.Duration `help:"How long clients may take to leave when the server ends." default:"5s" env:"ANKURAH_GRACE" placeholder:"DURATION"`
+	Restored    bool          `help:"The store was restored from a backup: clients replace what they know of it."`
+}
+
+// Run serves until it is interrupted.
+func (c *serveCommand) Run(a *app) (err error) {
+	agent, err := c.agent()
+	if err != nil {
+		return err
+	}
+	engine, err := a.openEngine(true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	log := slog.New(slog.NewTextHandler(a.err, nil))
+	meter := &meter{values: map[string]float64{}}
+	node, err := ankurah.OpenNode(a.ctx, engine, &ankurah.NodeOptions{Durable: true, Policy: agent, Logger: log, Metrics: meter, Restored: c.Restored})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, node.Close()) }()
+	if err := node.EnsureSystem(a.ctx); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return usage(err, "choose another address with --listen")
+	}
+	peers := wsserver.NewHandler(node, &wsserver.Options{Origins: c.Origin, Compression: c.Compression, Logger: log})
+	mux := http.NewServeMux()
+	mux.Handle("/ankurah", peers)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		meter.Gauge("ankurah_connections", peers.Conns())
+		meter.print(w)
+	})
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	if _, err := fmt.Fprintf(a.out, "serving %s at ws://%s/ankurah\n", engine.Info().Location, l.Addr()); err != nil {
+		return errors.Join(err, srv.Close())
+	}
+	select {
+	case err = <-served:
+		return err
+	case <-a.ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.Grace)
+	defer cancel()
+	if err := peers.Shutdown(ctx); err != nil {
+		log.Warn("clients were cut off", "error", err)
+	}
+	err = srv.Shutdown(ctx)
+	if serving := <-served; err == nil && !errors.Is(serving, http.ErrServerClosed) {
+		err = serving
+	}
+	return err
+}
+
+// ruleFile is what --rules names.
+type ruleFile struct {
+	Credentials map[string]policy.Principal `json:"credentials"`
+	Collections map[string][]policy.Rule    `json:"collections"`
+}
+
+// agent returns who decides. Nobody gets access because a flag was forgotten.
+func (c *serveCommand) agent() (policy.Agent, error) {
+	switch {
+	case c.Permissive && c.Rules != "":
+		return nil, usage(errors.New("--permissive and --rules together"), "choose one")
+	case c.Permissive:
+		return policy.Permissive{}, nil
+	case c.Rules == "":
+		return nil, usage(errors.New("nobody would have access"), "give --rules FILE, or --permissive to let everybody do everything")
+	}
+	f, err := os.Open(c.Rules)
+	if err != nil {
+		return nil, usage(err, "--rules names a JSON file")
+	}
+	defer f.Close()
+	var rules ruleFile
+	d := json.NewDecoder(f)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&rules); err != nil {
+		return nil, badInput(fmt.Errorf("%s: %w", c.Rules, err), `write {"credentials": {"secret": {"Subject": "alice"}}, "collections": {"album": [{"Read": "TRUE", "Write": "owner = :subject"}]}}`)
+	}
+	agent, err := policy.Rules{Collections: rules.Collections, Credentials: rules.principal}.Agent()
+	if err != nil {
+		return nil, badInput(fmt.Errorf("%s: %w", c.Rules, err), "correct the rule")
+	}
+	return agent, nil
+}
+
+func (r *ruleFile) principal(_ context.Context, credential []byte) (policy.Principal, error) {
+	if p, ok := r.Credentials[string(credential)]; ok {
+		return p, nil
+	}
+	if len(credential) == 0 {
+		return policy.Principal{}, errors.New("a credential is missing: give one with --credential")
+	}
+	return policy.Principal{}, errors.New("the credential is not known")
+}
+
+// meter is the node's measurements in the text format of Prometheus.
+type meter struct {
+	mu     sync.Mutex // guards values
+	values map[string]float64
+}
+
+func (m *meter) add(name string, v float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.values[name] += v
+}
+
+// Count adds to a counter.
+func (m *meter) Count(name string, n int) { m.add(name+"_total", float64(n)) }
+
+// Time adds to a sum and a number, of which the mean follows.
+func (m *meter) Time(name string, d time.Duration) {
+	m.add(name+"_seconds_sum", d.Seconds())
+	m.add(name+"_seconds_count", 1)
+}
+
+// Gauge sets a value.
+func (m *meter) Gauge(name string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.values[name] = float64(n)
+}
+
+func (m *meter) print(w io.Writer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(m.values)) {
+		fmt.Fprintf(w, "%s %g\n", name, m.values[name])
+	}
+}
