@@ -133,13 +133,33 @@ func (a *app) with(create bool, f func(s *store) error) error {
 		return err
 	}
 	err = f(s)
-	if err == nil && s.node.Pending() > 0 {
-		err = s.node.Settle(a.ctx) // the server decides on what was written
+	if err == nil {
+		err = s.decided(a.ctx)
 	}
 	if closing := s.close(); err == nil {
 		err = closing
 	}
 	return err
+}
+
+// decided waits for a server's word on what was written, and returns the first
+// refusal.
+func (s *store) decided(ctx context.Context) error {
+	if s.server == nil {
+		return nil
+	}
+	if s.node.Pending() > 0 {
+		if err := s.node.Settle(ctx); err != nil {
+			return err
+		}
+	}
+	for r, err := range s.node.Rejected(ctx) {
+		if err != nil {
+			return err
+		}
+		return &ankurah.RejectedError{Tx: r.Tx, Reason: r.Reason}
+	}
+	return nil
 }
 
 // known returns the collection of a name, if anything was ever stored in it.
