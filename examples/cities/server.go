@@ -97,7 +97,9 @@ func start(ctx context.Context, args ...string) (*process, error) {
 		return nil, err
 	}
 	p := &process{cmd: exec.CommandContext(ctx, self, append([]string{"-data", *data}, args...)...)}
-	p.cmd.Stderr = os.Stderr
+	if !*keep { // what is kept must not hold this one's output open
+		p.cmd.Stderr = os.Stderr
+	}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
