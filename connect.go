@@ -98,7 +98,9 @@ func (w *wireConn) serve(take func(frame []byte), busy func() bool) error {
 			return err
 		}
 		asked := n.locked(func() { take(frame) })
-		if len(asked) > 0 {
+		if !n.durable {
+			n.run(asked, nil) // what a server says has an order anyway
+		} else if len(asked) > 0 {
 			// A reader does not wait for the disk: what comes next may share it.
 			n.work.Add(1)
 			go func() {

@@ -5,6 +5,7 @@ go 1.26
 require (
 	github.com/ankurah/ankurah-go v0.0.0
 	github.com/cockroachdb/pebble/v2 v2.1.7
+	github.com/coder/websocket v1.8.15
 )
 
 require (

@@ -43,6 +43,7 @@ var lanes = []lane{
 	{"group_commit", groupCommit},
 	{"commit_to_subscriber", commitToSubscriber},
 	{"fresh_fetch", freshFetch},
+	{"fanout", fanout},
 	{"bridge_catchup", bridgeCatchup},
 	{"subscription_establishment", subscriptionEstablishment},
 	{"import", importRows},

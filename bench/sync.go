@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"time"
 
 	"github.com/ankurah/ankurah-go"
@@ -11,6 +12,8 @@ import (
 	"github.com/ankurah/ankurah-go/storage/memory"
 	"github.com/ankurah/ankurah-go/storage/pebble"
 	"github.com/ankurah/ankurah-go/transport/local"
+	"github.com/ankurah/ankurah-go/transport/wsclient"
+	"github.com/ankurah/ankurah-go/transport/wsserver"
 )
 
 // server is a durable node on Pebble without fsync, as the reference's on sled.
@@ -18,7 +21,23 @@ type server struct {
 	n *ankurah.Node
 	s *ankurah.Session
 
+	url   string // of its WebSocket; "" without one
 	close func() error
+}
+
+// listen serves the node over WebSockets on loopback.
+func (s *server) listen() {
+	h := wsserver.NewHandler(s.n, nil)
+	web := httptest.NewServer(h)
+	s.url = web.URL
+	end := s.close
+	s.close = func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		err := h.Shutdown(ctx)
+		web.Close()
+		return errors.Join(err, end())
+	}
 }
 
 func newServer(ctx context.Context) (*server, error) {
@@ -34,7 +53,7 @@ func newServer(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, eng.Close())
 	}
-	s := &server{n, n.Session(policy.Principal{Subject: "bench"}), func() error {
+	s := &server{n: n, s: n.Session(policy.Principal{Subject: "bench"}), close: func() error {
 		defer remove()
 		return errors.Join(n.Close(), eng.Close())
 	}}
@@ -45,7 +64,10 @@ func newServer(ctx context.Context) (*server, error) {
 type client struct {
 	n    *ankurah.Node
 	s    *ankurah.Session
-	link *local.Connection
+	link interface {
+		WaitConnected(ctx context.Context) error
+		Close()
+	}
 }
 
 func newClient(ctx context.Context, to *server) (*client, error) {
@@ -57,8 +79,12 @@ func newClient(ctx context.Context, to *server) (*client, error) {
 	return c, c.connect(ctx, to)
 }
 
-func (c *client) connect(ctx context.Context, to *server) error {
-	c.link = local.Dial(c.n, to.n, []byte("bench"))
+func (c *client) connect(ctx context.Context, to *server) (err error) {
+	if to.url == "" {
+		c.link = local.Dial(c.n, to.n, []byte("bench"))
+	} else if c.link, err = wsclient.Dial(c.n, to.url, &wsclient.Options{Credential: []byte("bench")}); err != nil {
+		return err
+	}
 	return errors.Join(c.link.WaitConnected(ctx), c.n.WaitReady(ctx))
 }
 
@@ -90,51 +116,62 @@ func since(start time.Time) float64 { return float64(time.Since(start).Nanosecon
 // commitToSubscriber times commits on the server until the callback of a
 // client's live query.
 func commitToSubscriber(ctx context.Context, runs int) ([]result, error) {
+	out, err := beside(ctx, "commit_to_subscriber", runs, []string{"local"}, "engine:pebble-nosync,transport:local,n:2000",
+		func(int) ([]float64, error) { return toSubscriber(ctx, runs, false) })
+	if err != nil {
+		return out, err
+	}
+	ws, err := toSubscriber(ctx, runs, true)
+	return append(out, result{name: "websocket", ours: ws, unit: "us", params: "engine:pebble-nosync,transport:websocket-loopback,n:2000"}), err
+}
+
+func toSubscriber(ctx context.Context, runs int, web bool) (out []float64, err error) {
 	const n = 2000
-	return beside(ctx, "commit_to_subscriber", runs, []string{"local"}, "engine:pebble-nosync,transport:local,n:2000", func(int) (out []float64, err error) {
-		srv, err := newServer(ctx)
-		if err != nil {
-			return nil, err
+	srv, err := newServer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if web {
+		srv.listen()
+	}
+	id, err := createOne(ctx, srv.s)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newClient(ctx, srv)
+	if err != nil {
+		return nil, err
+	}
+	q, err := cities.Query(ctx, c.s, "name = 'Reykjavik'")
+	if err == nil {
+		err = q.WaitSynced(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	seen := make(chan any, 16)
+	q.OnChange(func(cs ankurah.ChangeSet[ankurah.Record]) {
+		for _, ch := range cs.Changes {
+			v, _ := ch.After.Get("population")
+			seen <- v
 		}
-		id, err := createOne(ctx, srv.s)
-		if err != nil {
-			return nil, err
-		}
-		c, err := newClient(ctx, srv)
-		if err != nil {
-			return nil, err
-		}
-		q, err := cities.Query(ctx, c.s, "name = 'Reykjavik'")
-		if err == nil {
-			err = q.WaitSynced(ctx)
-		}
-		if err != nil {
-			return nil, err
-		}
-		seen := make(chan any, 16)
-		q.OnChange(func(cs ankurah.ChangeSet[ankurah.Record]) {
-			for _, ch := range cs.Changes {
-				v, _ := ch.After.Get("population")
-				seen <- v
-			}
-		})
-		<-seen // the initial row
-		next := 1_000_000
-		out, err = repeat(runs, func() (float64, error) {
-			start := time.Now()
-			for range n {
-				next++
-				if err := setOne(ctx, srv.s, id, next); err != nil {
-					return 0, err
-				}
-				for (<-seen) != int64(next) {
-				}
-			}
-			return since(start) / n, nil
-		})
-		q.Close()
-		return out, errors.Join(err, c.close(), srv.close())
 	})
+	<-seen // the initial row
+	next := 1_000_000
+	out, err = repeat(runs, func() (float64, error) {
+		start := time.Now()
+		for range n {
+			next++
+			if err := setOne(ctx, srv.s, id, next); err != nil {
+				return 0, err
+			}
+			for (<-seen) != int64(next) {
+			}
+		}
+		return since(start) / n, nil
+	})
+	q.Close()
+	return out, errors.Join(err, c.close(), srv.close())
 }
 
 // deep creates a city and gives it a history.
