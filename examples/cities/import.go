@@ -51,7 +51,6 @@ func importCities(ctx context.Context, s *ankurah.Session, sum *summary) error {
 	}
 	if *rows > 0 && *rows < total {
 		total = *rows
-		digest += ":" + strconv.Itoa(total)
 	}
 	note, done, err := begun(ctx, s, digest)
 	if err != nil {

@@ -114,7 +114,7 @@ func start(ctx context.Context, args ...string) (*process, error) {
 // line returns the next line that the process prints.
 func (p *process) line() (string, error) {
 	if !p.lines.Scan() {
-		return "", fmt.Errorf("ankurah: process %d ended: %w", p.cmd.Process.Pid, errors.Join(p.lines.Err(), p.cmd.Wait()))
+		return "", fmt.Errorf("ankurah: process %d says nothing more: %w", p.cmd.Process.Pid, errors.Join(p.lines.Err(), io.ErrUnexpectedEOF))
 	}
 	return strings.TrimSpace(p.lines.Text()), nil
 }

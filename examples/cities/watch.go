@@ -51,6 +51,9 @@ func threeProcesses(ctx context.Context, sum *summary) (err error) {
 		return err
 	}
 	defer q.Close()
+	if len(q.Rows()) == 0 {
+		return fmt.Errorf("ankurah: no city for %s: import more rows", liveQuery)
+	}
 	w := &watcher{}
 	q.OnChange(func(cs ankurah.ChangeSet[model.CityView]) { w.show(q.Rows(), cs) })
 
