@@ -238,11 +238,10 @@ func who(subject string) string {
 // server does not take what it made, and has the outbox made again (S4).
 func (c *Core) correct(server uint64, high id.Stamp, m *move) {
 	ahead := func(s id.Stamp) bool { return s.Millis() > server+MaxClockSkew && s.Millis() > high.Millis()+1 }
-	if !ahead(c.clock.Last()) {
-		return
+	if ahead(c.clock.Last()) {
+		c.clock = id.Clock{}
+		c.clock.Observe(high)
 	}
-	c.clock = id.Clock{}
-	c.clock.Observe(high)
 	for _, o := range c.outbox {
 		for _, e := range o.events {
 			m.remake = m.remake || ahead(e.Stamp)

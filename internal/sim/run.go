@@ -69,6 +69,12 @@ func (w *World) Run() error {
 func (w *World) something() {
 	n := w.clients[w.r.IntN(len(w.clients))]
 	switch k := w.r.IntN(100); {
+	case k == 99 && w.opts.Skew:
+		if w.r.IntN(3) == 0 {
+			n = w.server
+		}
+		w.note("the clock of " + n.name + " jumps")
+		n.skew = w.skew()
 	case k < 3 && w.opts.Crashes:
 		if w.r.IntN(3) == 0 {
 			n = w.server

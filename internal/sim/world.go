@@ -122,10 +122,13 @@ func New(opts Options) (*World, error) {
 func (w *World) node(name string, a policy.Agent) *node {
 	n := &node{w: w, name: name, engine: memory.New(), agent: a}
 	if w.opts.Skew {
-		n.skew = w.r.Int64N(2*86_400_000) - 86_400_000
+		n.skew = w.skew()
 	}
 	return n
 }
+
+// skew is how wrong a clock is: up to a day, either way, in milliseconds.
+func (w *World) skew() int64 { return w.r.Int64N(2*86_400_000) - 86_400_000 }
 
 // fail remembers the first thing that went wrong.
 func (w *World) fail(err error) {
