@@ -139,6 +139,7 @@ type Core struct {
 	renamed map[id.ID]id.ID      // events that were made again
 	link    *Link                // the connection to a durable node, nil while there is none
 	retryAt uint64               // when to send the outbox again, 0: no need
+	early   bool                 // the server's clock was behind what was sent
 }
 
 // tip is the newest state of an entity that n transactions in flight wrote, nil

@@ -126,7 +126,7 @@ func (c *Core) Tick() {
 	c.tickPeers(now)
 	if c.retryAt != 0 && now >= c.retryAt {
 		c.retryAt = 0
-		c.sendOutbox()
+		c.sendAgain()
 	}
 	l := c.link
 	switch {
@@ -484,12 +484,8 @@ func (l *Link) refused(m *wire.Refuse) {
 	default:
 		o.sent = false
 		if m.Code == wire.TooEarly {
-			x := &move{}
+			c.early = true
 			c.setOffset(int64(m.Now) - int64(c.ex.Now()))
-			c.correct(m.Now, 0, x)
-			if x.remake {
-				l.apply(x)
-			}
 		}
 		c.retryAt = c.ex.Now() + retryDelay
 	}
@@ -592,6 +588,21 @@ func (l *Link) advance() {
 		}
 	}
 	l.busy = false
+}
+
+// sendAgain sends what the server put off. If it was too early for it, and
+// waiting does not help, it is made again first.
+func (c *Core) sendAgain() {
+	x := &move{}
+	if c.early {
+		c.early = false
+		c.correct(c.wall(), 0, x)
+	}
+	if x.remake && c.Connected() {
+		c.link.apply(x)
+		return
+	}
+	c.sendOutbox()
 }
 
 // sendOutbox sends what was not sent, in order.
