@@ -302,7 +302,7 @@ func (c *Core) stands(req *Request) error {
 	}
 	for k := range req.Edits {
 		e := &req.Edits[k]
-		gone := slices.ContainsFunc(e.Base.Head(), func(t event.Tip) bool { return c.dropped[t.ID] })
+		gone := slices.ContainsFunc(e.Base.Head(), func(t event.Tip) bool { return c.dropped[c.present(t.ID)] })
 		if gone || builds(&outTx{events: []*event.Event{{Ops: e.Ops}}}, nil, c.dropped) {
 			return dependsOnRefused{}
 		}
@@ -378,12 +378,22 @@ func (c *Core) parents(h event.Head) []id.ID {
 		return out
 	}
 	for k, p := range out {
-		if now, ok := c.renamed[p]; ok {
-			out[k] = now
-		}
+		out[k] = c.present(p)
 	}
 	slices.SortFunc(out, id.ID.Compare)
 	return out
+}
+
+// present returns the name that an event has now; it may have been made again
+// more than once.
+func (c *Core) present(i id.ID) id.ID {
+	for {
+		now, again := c.renamed[i]
+		if !again {
+			return i
+		}
+		i = now
+	}
 }
 
 type learnedProps struct {

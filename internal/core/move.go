@@ -314,16 +314,13 @@ func (v *mover) learn(s *entity.State) {
 // clock, parents mapped, entity and transaction IDs as they were (S4).
 func (v *mover) remake() error {
 	c := v.c
-	ids := map[id.ID]id.ID{}
 	for _, o := range c.outbox {
 		again := make([]*event.Event, len(o.events))
 		for k, old := range o.events {
 			h := old.Header
 			h.Parents = slices.Clone(h.Parents)
 			for j, p := range h.Parents {
-				if now, ok := ids[p]; ok {
-					h.Parents[j] = now
-				}
+				h.Parents[j] = c.present(p)
 				c.clock.Observe(h.Parents[j].Stamp())
 			}
 			slices.SortFunc(h.Parents, id.ID.Compare)
@@ -334,7 +331,7 @@ func (v *mover) remake() error {
 			if err != nil {
 				return err
 			}
-			ids[old.ID], again[k] = e.ID, e
+			again[k] = e
 			c.renamed[old.ID] = e.ID
 			at := v.at(old.Collection, old.Entity)
 			at.events[slices.Index(at.events, old)] = e
