@@ -201,7 +201,6 @@ func (c *Core) welcome(l *Link, h *wire.Hello) {
 		c.LinkGone(l, &linkError{"this store belongs to " + who(c.subject) + ", the credential to " + who(h.Subject) + ": open another store for another principal", ErrPrincipal})
 		return
 	}
-	first := &move{}
 	var meta []storage.MetaWrite
 	if !c.joined {
 		c.root, c.subject, c.joined, c.server = h.Root, h.Subject, true, h.Epoch
@@ -212,9 +211,11 @@ func (c *Core) welcome(l *Link, h *wire.Hello) {
 	if offset := int64(h.Now) - int64(c.ex.Now()); offset-c.offset > 100 || c.offset-offset > 100 {
 		c.setOffset(offset)
 	}
-	c.correct(h.Now, h.High, first)
-	if len(meta) > 0 || !first.empty() {
-		c.Commit(&Request{ID: c.newTxID(), system: true, move: first, meta: meta, Done: func([]*entity.State, error) {}})
+	if c.ahead(c.clock.Last(), h.Now, h.High) {
+		c.setBack(h.High)
+	}
+	if len(meta) > 0 {
+		c.Commit(&Request{ID: c.newTxID(), system: true, move: &move{}, meta: meta, Done: func([]*entity.State, error) {}})
 	}
 	if h.Epoch != c.server {
 		l.epoch = h.Epoch
@@ -234,19 +235,16 @@ func who(subject string) string {
 	return strconv.Quote(subject)
 }
 
-// correct sets the clock back when this node's was so far ahead that the
-// server does not take what it made, and has the outbox made again (S4).
-func (c *Core) correct(server uint64, high id.Stamp, m *move) {
-	ahead := func(s id.Stamp) bool { return s.Millis() > server+MaxClockSkew && s.Millis() > high.Millis()+1 }
-	if ahead(c.clock.Last()) {
-		c.clock = id.Clock{}
-		c.clock.Observe(high)
-	}
-	for _, o := range c.outbox {
-		for _, e := range o.events {
-			m.remake = m.remake || ahead(e.Stamp)
-		}
-	}
+// ahead reports whether a server with that clock does not take a stamp yet
+// (S4).
+func (c *Core) ahead(s id.Stamp, server uint64, high id.Stamp) bool {
+	return s.Millis() > server+MaxClockSkew && s.Millis() > high.Millis()+1
+}
+
+// setBack sets a clock back that was wrong.
+func (c *Core) setBack(to id.Stamp) {
+	c.clock = id.Clock{}
+	c.clock.Observe(to)
 }
 
 // start asks everything again that the node wants to know, behind what it has
@@ -590,17 +588,28 @@ func (l *Link) advance() {
 	l.busy = false
 }
 
-// sendAgain sends what the server put off. If it was too early for it, and
-// waiting does not help, it is made again first.
+// sendAgain sends what the server put off. What was too early for it, and stays
+// so, is made again first; but not before everything that was sent is answered,
+// lest the server accepts the one form while the other is being made.
 func (c *Core) sendAgain() {
-	x := &move{}
-	if c.early {
-		c.early = false
-		c.correct(c.wall(), 0, x)
-	}
-	if x.remake && c.Connected() {
-		c.link.apply(x)
+	if !c.early || !c.Connected() {
+		c.sendOutbox()
 		return
+	}
+	if slices.ContainsFunc(c.outbox, func(o *outTx) bool { return o.sent || !o.stored }) {
+		c.retryAt = c.ex.Now() + retryDelay
+		return
+	}
+	c.early = false
+	now := c.wall()
+	if c.ahead(c.clock.Last(), now, 0) {
+		c.setBack(0)
+	}
+	for _, o := range c.outbox {
+		if slices.ContainsFunc(o.events, func(e *event.Event) bool { return c.ahead(e.Stamp, now, 0) }) {
+			c.link.apply(&move{remake: true})
+			return
+		}
 	}
 	c.sendOutbox()
 }
