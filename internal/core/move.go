@@ -46,10 +46,6 @@ type refusal struct {
 	why error
 }
 
-func (m *move) empty() bool {
-	return len(m.steps) == 0 && m.epoch.IsZero() && !m.remake && len(m.windows) == 0 && len(m.synced) == 0
-}
-
 // add appends what another move says.
 func (m *move) add(o *move) {
 	m.steps = append(m.steps, o.steps...)
