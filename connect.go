@@ -83,8 +83,9 @@ func (w *wireConn) send() {
 }
 
 // serve receives until the connection ends. take hands a frame to the core,
-// busy says that no more should come.
-func (w *wireConn) serve(take func(frame []byte), busy func() bool) error {
+// busy says that no more should come, commits that what is asked for may be
+// commits.
+func (w *wireConn) serve(take func(frame []byte), busy, commits func() bool) error {
 	n := w.n
 	stop := context.AfterFunc(w.ctx, func() {
 		n.mu.Lock()
@@ -97,9 +98,13 @@ func (w *wireConn) serve(take func(frame []byte), busy func() bool) error {
 		if err != nil {
 			return err
 		}
-		asked := n.locked(func() { take(frame) })
-		if !n.durable {
-			n.run(asked, nil) // what a server says has an order anyway
+		committing := false
+		asked := n.locked(func() {
+			take(frame)
+			committing = commits()
+		})
+		if !committing {
+			n.run(asked, nil)
 		} else if len(asked) > 0 {
 			// A reader does not wait for the disk: what comes next may share it.
 			n.work.Add(1)
@@ -115,6 +120,8 @@ func (w *wireConn) serve(take func(frame []byte), busy func() bool) error {
 		n.mu.Unlock()
 	}
 }
+
+func never() bool { return false }
 
 // begin makes a connection known to the node; false when it is closing.
 func (n *Node) begin(w *wireConn, start func()) error {
@@ -191,7 +198,7 @@ func (n *Node) Accept(ctx context.Context, c transport.Conn) error {
 	if err != nil {
 		return err
 	}
-	err = w.serve(func(frame []byte) { n.core.PeerFrame(p, frame) }, p.Busy)
+	err = w.serve(func(frame []byte) { n.core.PeerFrame(p, frame) }, p.Busy, p.Submitting)
 	n.end(w, err)
 	if errors.Is(err, transport.ErrClosed) {
 		return nil
@@ -215,7 +222,7 @@ func (n *Node) Connect(ctx context.Context, c transport.Conn, hello transport.He
 	if err != nil {
 		return permanent{err}
 	}
-	err = w.serve(func(frame []byte) { n.core.LinkFrame(l, frame) }, func() bool { return false })
+	err = w.serve(func(frame []byte) { n.core.LinkFrame(l, frame) }, never, never)
 	n.end(w, err)
 	return outcome(l.Err())
 }

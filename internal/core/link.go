@@ -364,7 +364,7 @@ func (l *Link) take(m wire.Message) {
 		c.send(&l.Conn, &wire.Pong{N: m.N})
 	case *wire.Pong:
 	case *wire.Ack:
-		l.apply(&move{steps: []step{{ack: m}}})
+		l.apply(&move{steps: []step{{ack: m}}, windows: l.windows(m.Windows)})
 	case *wire.Refuse:
 		l.refused(m)
 	case *wire.Push:
@@ -372,11 +372,7 @@ func (l *Link) take(m wire.Message) {
 		for k := range m.Changes {
 			x.steps = append(x.steps, step{change: &m.Changes[k]})
 		}
-		for _, w := range m.Windows {
-			if r := l.requests[w.Query]; r != nil && r.q != nil {
-				x.windows = append(x.windows, windowMove{q: r.q, in: w.In, out: w.Out})
-			}
-		}
+		x.windows = l.windows(m.Windows)
 		l.apply(x)
 	case *wire.Rows:
 		l.rows(m)
@@ -408,6 +404,16 @@ func (l *Link) take(m wire.Message) {
 	default:
 		c.LinkGone(l, &linkError{"the server sent a message that only clients send", wire.ErrMalformed})
 	}
+}
+
+// windows finds the live queries that the server speaks of.
+func (l *Link) windows(list []wire.Window) (out []windowMove) {
+	for _, w := range list {
+		if r := l.requests[w.Query]; r != nil && r.q != nil {
+			out = append(out, windowMove{q: r.q, in: w.In, out: w.Out})
+		}
+	}
+	return out
 }
 
 func (l *Link) answered(n uint64) *request {

@@ -52,6 +52,7 @@ type Peer struct {
 	changes  []*outgoing // of the commit that is being published
 	byEntity map[id.ID]*outgoing
 	windows  []wire.Window
+	acks     []*wire.Ack
 	touched  bool
 }
 
@@ -280,6 +281,9 @@ func (c *Core) answered(p *Peer, s *slot, frames [][]byte) {
 	}
 }
 
+// Submitting reports whether transactions of the peer are on their way.
+func (p *Peer) Submitting() bool { return p.submitting > 0 }
+
 // Busy reports whether the peer has asked for so much that nothing more should
 // be received from it for now.
 func (p *Peer) Busy() bool { return p.submitting+len(p.deferred) > maxBusy || len(p.slots) > maxBusy }
@@ -496,7 +500,9 @@ func (c *Core) ack(t *tx) {
 		m.Changes = append(m.Changes, x)
 	}
 	if at < 0 {
-		at = len(p.slots)
+		p.acks = append(p.acks, m) // goes with what the commit did to windows
+		c.touch(p)
+		return
 	}
 	p.slots = slices.Insert(p.slots, at, &slot{frames: [][]byte{wire.Append(nil, m)}})
 	c.ex.Wake(&p.Conn)

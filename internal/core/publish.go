@@ -78,7 +78,9 @@ func (c *Core) move(p *publication) (short []*Query) {
 				q.deliver()
 			}
 		})
-		c.endCommit(t)
+		if len(short) == 0 { // else all of the group is told when the windows are whole
+			c.endCommit(t)
+		}
 	}
 	return short
 }

@@ -412,6 +412,9 @@ func (c *Core) touch(p *Peer) {
 // gather notes a change unless another query of the peer has noted it.
 func (p *Peer) gather(o *outgoing) {
 	if have := p.byEntity[o.entity]; have != nil {
+		if have.now != o.now { // by another of several commits
+			have.now, have.whole = o.now, true
+		}
 		have.whole = have.whole || o.whole
 		return
 	}
@@ -443,11 +446,19 @@ type pushKey struct {
 }
 
 func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
-	changes, windows := p.changes, p.windows
-	p.changes, p.windows = nil, nil
+	changes, windows, acks := p.changes, p.windows, p.acks
+	p.changes, p.windows, p.acks = nil, nil, nil
 	clear(p.byEntity)
 	if p.ending {
 		return
+	}
+	if n := len(acks); n > 0 {
+		// Pending events leave windows no sooner than the server's word on the
+		// window comes.
+		acks[n-1].Windows, windows = windows, nil
+		for _, m := range acks {
+			c.send(&p.Conn, m)
+		}
 	}
 	m := &wire.Push{Windows: windows}
 	var key pushKey

@@ -328,13 +328,7 @@ type Push struct {
 
 func (*Push) kind() protowire.Number { return kPush }
 func (m *Push) append(b []byte) []byte {
-	b = appendChanges(b, 1, m.Changes)
-	for k := range m.Windows {
-		w := &m.Windows[k]
-		body := appendIDs(pb.AppendUint64(nil, 1, w.Query), 2, w.In)
-		b = pb.AppendBytes(b, 2, appendIDs(body, 3, w.Out))
-	}
-	return b
+	return appendWindows(appendChanges(b, 1, m.Changes), 2, m.Windows)
 }
 func (m *Push) decode(r *pb.Reader) {
 	for r.Next() {
@@ -349,6 +343,15 @@ func (m *Push) decode(r *pb.Reader) {
 			r.Unknown()
 		}
 	}
+}
+
+func appendWindows(b []byte, num protowire.Number, list []Window) []byte {
+	for k := range list {
+		w := &list[k]
+		body := appendIDs(pb.AppendUint64(nil, 1, w.Query), 2, w.In)
+		b = pb.AppendBytes(b, num, appendIDs(body, 3, w.Out))
+	}
+	return b
 }
 
 func window(outer *pb.Reader) (w Window) {
@@ -454,11 +457,13 @@ func require(outer *pb.Reader) (q Require) {
 type Ack struct {
 	Tx      event.TxID
 	Changes []Change // without the events, which the sender has
+	Windows []Window // what it did to the sender's windows
 }
 
 func (*Ack) kind() protowire.Number { return kAck }
 func (m *Ack) append(b []byte) []byte {
-	return appendChanges(pb.AppendBytes(b, 1, m.Tx[:]), 2, m.Changes)
+	b = appendChanges(pb.AppendBytes(b, 1, m.Tx[:]), 2, m.Changes)
+	return appendWindows(b, 3, m.Windows)
 }
 func (m *Ack) decode(r *pb.Reader) {
 	for r.Next() {
@@ -468,6 +473,9 @@ func (m *Ack) decode(r *pb.Reader) {
 		case 2:
 			r.Repeated()
 			m.Changes = append(m.Changes, change(r))
+		case 3:
+			r.Repeated()
+			m.Windows = append(m.Windows, window(r))
 		default:
 			r.Unknown()
 		}

@@ -51,7 +51,7 @@ func samples() []Message {
 		&Push{Changes: changes, Windows: []Window{{Query: 1, In: []id.ID{at(1)}, Out: []id.ID{at(2)}}, {Query: 2}}},
 		&Push{},
 		&Submit{Tx: event.TxID(at(9)), Events: [][]byte{[]byte("event")}, Requires: []Require{{"album", at(1), tips(1, 2)}, {"album", at(2), nil}}, After: []event.TxID{event.TxID(at(8))}},
-		&Ack{Tx: event.TxID(at(9)), Changes: changes},
+		&Ack{Tx: event.TxID(at(9)), Changes: changes, Windows: []Window{{Query: 1, In: []id.ID{at(1)}}}},
 		&Refuse{Tx: event.TxID(at(9)), Code: Denied, Text: "no", Now: 12},
 		&Sync{ID: 3},
 		&Credential{Credential: []byte("token")},
