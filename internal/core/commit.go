@@ -357,11 +357,15 @@ func (c *Core) newEvent(req *Request, e *Edit) (*event.Event, error) {
 	if req.system {
 		root = id.ID{}
 	}
+	parents := c.parents(e.Base.Head())
+	for _, p := range parents {
+		c.clock.Observe(p.Stamp()) // another node's clock may be ahead (S3)
+	}
 	return event.New(event.Header{
 		Root:       root,
 		Entity:     e.Entity,
 		Collection: e.Collection,
-		Parents:    c.parents(e.Base.Head()),
+		Parents:    parents,
 		Author:     c.author,
 		Actor:      req.Principal.Subject,
 		Tx:         req.ID,

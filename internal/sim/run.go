@@ -177,6 +177,9 @@ func (w *World) edit(n *node, subject string) {
 	}
 	life, alone := n.life, n.up == nil && len(n.tasks) == 0 && n != w.server
 	req.Done = func(after []*entity.State, err error) {
+		if err != nil && !errors.Is(err, core.ErrConflict) && !errors.Is(err, core.ErrDependsOnRefused) && !errors.Is(err, core.ErrClosed) && !errors.Is(err, policy.ErrDenied) && !errors.Is(err, entity.ErrGenesis) { // withdrawn meanwhile
+			w.failf("%s cannot commit: %w", n.name, err)
+		}
 		if err != nil || n.life != life {
 			return
 		}

@@ -382,7 +382,8 @@ func (i *iterator) Value() []byte { return i.it.Value() }
 func (i *iterator) Err() error    { return i.s.failed("read", i.it.Error()) }
 func (i *iterator) Close() error  { return i.s.failed("read", i.it.Close()) }
 
-// lockFS tells a folder in use from other errors of locking it.
+// lockFS tells a folder in use from other errors of locking it, and has what a
+// marker names in the folder before the marker.
 type lockFS struct {
 	vfs.FS
 	dir string
@@ -397,6 +398,22 @@ func (f lockFS) Lock(name string) (io.Closer, error) {
 		return nil, err
 	}
 	return nil, &lockedError{f.dir, err}
+}
+
+// Create creates a file. Pebble creates a MANIFEST and then the marker that
+// names it, and syncs the folder once, behind both: after a crash the marker
+// could be there alone.
+func (f lockFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(f.PathBase(name), "marker.") {
+		dir, err := f.OpenDir(f.dir)
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return f.FS.Create(name, category)
 }
 
 // Unwrap returns the file system itself.
