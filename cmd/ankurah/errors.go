@@ -75,9 +75,11 @@ func report(w io.Writer, err error) int {
 	if code == exitInterrupted && hint == "" {
 		text = strings.Replace(text, context.Canceled.Error(), "interrupted", 1)
 	}
+	text = strings.ReplaceAll(text, ": ankurah: ", ": ")
 	if hint != "" {
 		text += ": " + hint
 	}
-	fmt.Fprintln(w, "ankurah: "+strings.Join(strings.Fields(text), " "))
+	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
+	fmt.Fprintln(w, "ankurah: "+plain(strings.Join(strings.Fields(text), " ")))
 	return code
 }

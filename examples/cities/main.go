@@ -11,7 +11,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"time"
@@ -111,42 +110,28 @@ func demo(ctx context.Context) error {
 
 // importCities imports the file, or what is missing of it, and builds indexes.
 func importCities(ctx context.Context, s *ankurah.Session, sum *summary) error {
-	f, err := os.Open(*file)
+	src, err := importer.Open(*file, importer.JSON)
 	if err != nil {
 		return err
-	}
-	defer f.Close()
-	digest, err := importer.Digest(f)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return err
-	}
-	if *rows > 0 {
-		digest += fmt.Sprint(":", *rows)
-	}
-	src, err := importer.NewSource(f, "json")
-	if err != nil {
-		return err
-	}
-	total := 171_075
-	if *rows > 0 {
-		src, total = &limited{src, *rows}, *rows
 	}
 	float := value.Type{Kind: value.KindFloat64}
 	start := time.Now()
 	fmt.Println("\n1. Import through the public API, 1,000 rows a transaction")
-	res, err := importer.Run(ctx, s, src, digest, importer.Options{
+	res, err := importer.Run(ctx, s, src, importer.Options{
 		Collection: "city",
+		Limit:      *rows,
 		Types:      map[string]value.Type{"lat": float, "lng": float}, // text in the file
-		Report:     func(n int) { progress(n, total, start) },
+		Progress: func(p importer.Progress) {
+			if p.Of > 0 {
+				progress(p.Rows, p.Of, start)
+			}
+		},
 	})
-	if err != nil {
+	if err := errors.Join(err, src.Close()); err != nil {
 		return err
 	}
 	took := time.Since(start)
-	if fresh := res.Rows - res.Resumed; fresh > 0 {
+	if fresh := res.Rows - res.Before; fresh > 0 {
 		sum.add("import        %d rows in %s: %.0f rows/s, every transaction synced", fresh, took.Round(time.Millisecond), float64(fresh)/took.Seconds())
 	} else {
 		sum.add("import        %d rows were there already", res.Rows)
@@ -163,21 +148,6 @@ func importCities(ctx context.Context, s *ankurah.Session, sum *summary) error {
 	}
 	sum.add("indexes       name; country,name: %s", time.Since(start).Round(time.Millisecond))
 	return nil
-}
-
-// limited ends a source early.
-type limited struct {
-	importer.Source
-	left int
-}
-
-// Next reads on until the limit.
-func (l *limited) Next() (ankurah.Fields, error) {
-	if l.left == 0 {
-		return nil, io.EOF
-	}
-	l.left--
-	return l.Source.Next()
 }
 
 func interactive() bool { return term.IsTerminal(int(os.Stdout.Fd())) }

@@ -1,159 +1,220 @@
+// Package importer stores the rows of files as entities.
+//
+// A file is checked as a whole before its first row is stored. Rows are stored
+// in their order, in transactions that say how many are done: an import that
+// was stopped at any moment, by whatever, goes on where it was, and one that is
+// complete is not repeated. A file is known by its content, not by its name.
 package importer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/value"
 )
 
-// Progress is the collection of the records that imports keep of themselves.
-const Progress = "ankurah_import"
+// Notes is the collection in which imports note how far they are, in the
+// transactions of the rows themselves.
+const Notes = "ankurah_import"
 
-// Options says how rows become entities.
+// MaxBatch leaves room in a transaction for the note beside the rows.
+const MaxBatch = 9999
+
+// Options say how rows become entities.
 type Options struct {
 	Collection string
-	Batch      int                   // rows a transaction; 0 means 1000
-	Types      map[string]value.Type // fields to convert
-	Rename     map[string]string     // field to property
-	Skip       map[string]bool       // fields to leave out
-	Again      bool                  // import a complete source once more
-	Report     func(rows int)        // called after each commit, nil for nobody
+	Batch      int                   // rows in a transaction; 0 means 1000
+	Limit      int                   // import only so many rows, and the others when it is greater later; 0 means all
+	Types      map[string]value.Type // of fields; the others have what all rows fit
+	Rename     map[string]string     // fields to properties
+	Skip       []string              // fields to leave out
+	Again      bool                  // once more what was imported completely, or with other options
+	Progress   func(Progress)        // called now and then by the goroutine that imports; may be nil
+}
+
+// Progress is how far an import is.
+type Progress struct {
+	Read int64 // bytes of the source
+	Rows int   // done
+	Of   int   // rows there are, 0 while the source is checked
 }
 
 // Result is what an import did.
 type Result struct {
-	Rows    int  // rows that are there now
-	Resumed int  // of these, rows that were there before
-	Done    bool // the source was complete before: nothing was done
+	Rows   int // of the source that are imported, by this run and before
+	Before int // of these, by earlier runs
+	Of     int // rows that the source has, up to the limit; 0 when it was not read
 }
 
-// Digest returns what a source is recognised by.
-func Digest(r io.Reader) (string, error) {
-	h := sha256.New()
-	if _, err := io.Copy(h, r); err != nil {
-		return "", err
+// Validate says what is wrong with the options, without a store.
+func (o *Options) Validate() error {
+	switch {
+	case o.Collection == Notes || o.Collection == "" || o.Collection[0] == '_':
+		return fmt.Errorf("the collection name %q is reserved", o.Collection)
+	case o.Batch < 0 || o.Batch > MaxBatch:
+		return fmt.Errorf("a batch of %d: a transaction takes 1 to %d rows", o.Batch, MaxBatch)
+	case o.Limit < 0:
+		return fmt.Errorf("a limit of %d rows", o.Limit)
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return nil
 }
 
-// Run imports a source. Each transaction writes its rows and how many rows are
-// done, so that a stopped import can be run again.
-func Run(ctx context.Context, s *ankurah.Session, src Source, digest string, o Options) (Result, error) {
-	if o.Batch <= 0 {
+func (o *Options) report(p Progress) {
+	if o.Progress != nil {
+		o.Progress(p)
+	}
+}
+
+// describe spells what decides what a row becomes.
+func (o *Options) describe(format Format) string {
+	parts := []string{"format " + string(format)}
+	for _, k := range slices.Sorted(maps.Keys(o.Types)) {
+		parts = append(parts, "type "+k+"="+o.Types[k].String())
+	}
+	for _, k := range slices.Sorted(maps.Keys(o.Rename)) {
+		parts = append(parts, "rename "+k+"="+o.Rename[k])
+	}
+	for _, k := range slices.Sorted(slices.Values(o.Skip)) {
+		parts = append(parts, "skip "+k)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Run imports a source, or what is missing of it. The result is right when the
+// import fails too: running it again goes on from there. Errors about the
+// source are an [*Error]; an [*OptionsError] says that an earlier run, which
+// did not end, had other options.
+func Run(ctx context.Context, s *ankurah.Session, src *Source, o Options) (Result, error) {
+	if err := o.Validate(); err != nil {
+		return Result{}, err
+	}
+	if o.Batch == 0 {
 		o.Batch = 1000
 	}
-	res, record, err := begin(ctx, s, digest, o)
-	if err != nil || res.Done {
+	digest, err := src.digest()
+	if err != nil {
+		return Result{}, err
+	}
+	n := &note{source: src.Name, digest: digest, collection: o.Collection, options: o.describe(src.Format)}
+	if err := n.find(ctx, s, o.Again); err != nil {
+		return Result{}, err
+	}
+	res := Result{Rows: n.done, Before: n.done}
+	if n.complete || o.Limit > 0 && n.done >= o.Limit {
+		res.Of = n.done
+		return res, nil
+	}
+	c, err := check(ctx, src, &o, s.Node().Model(o.Collection))
+	if err != nil {
 		return res, err
 	}
-	for k := range res.Resumed {
-		if _, err := src.Next(); err != nil {
-			return res, fmt.Errorf("ankurah: row %d of %d that are imported already: %w", k+1, res.Resumed, err)
+	res.Of = c.rows
+	err = store(ctx, s, src, &o, c, n)
+	res.Rows = n.done
+	return res, err
+}
+
+// store commits the rows that the note says are missing, and the note with
+// them.
+func store(ctx context.Context, s *ankurah.Session, src *Source, o *Options, c *checked, n *note) error {
+	reading, stop := context.WithCancel(ctx)
+	batches := src.batches(reading, o, c, n.done)
+	defer func() {
+		stop()
+		for range batches { // until the reader has left the file
 		}
-	}
-	for ended := false; !ended; {
-		err := s.Update(ctx, func(tx *ankurah.Tx) error {
-			rows := 0
-			for rows < o.Batch && !ended {
-				f, err := src.Next()
-				if errors.Is(err, io.EOF) {
-					ended = true
-					break
-				}
-				if err == nil {
-					f, err = convert(f, o)
-				}
-				if err == nil {
-					_, err = ankurah.Dynamic(o.Collection).Create(tx, &f)
-				}
-				if err != nil {
-					return fmt.Errorf("ankurah: row %d: %w", res.Rows+rows+1, err)
-				}
-				rows++
-			}
-			var err error
-			record, err = keep(tx, record, digest, o.Collection, res.Rows+rows, ended)
-			res.Rows += rows
+	}()
+	to := ankurah.Dynamic(o.Collection)
+	for b := range batches {
+		if err := errors.Join(b.err, ctx.Err()); err != nil {
 			return err
+		}
+		done := n.done + len(b.rows)
+		err := n.commit(ctx, s, done, c.whole && done == c.rows, func(tx *ankurah.Tx) error {
+			for k := range b.rows {
+				if _, err := to.Create(tx, &b.rows[k]); err != nil {
+					return fmt.Errorf("row %d: %w", n.done+1+k, err)
+				}
+			}
+			return nil
 		})
 		if err != nil {
-			return res, err
+			return err
 		}
-		if o.Report != nil {
-			o.Report(res.Rows)
-		}
+		o.report(Progress{b.at, n.done, c.rows})
 	}
-	return res, nil
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if n.done != c.rows {
+		return &Error{Reason: Changed, Err: fmt.Errorf("the source had %d rows, and now it has %d", c.rows, n.done)}
+	}
+	if !n.complete && c.whole {
+		return n.commit(ctx, s, n.done, true, func(*ankurah.Tx) error { return nil })
+	}
+	return nil
 }
 
-// begin looks for an earlier import of the same source.
-func begin(ctx context.Context, s *ankurah.Session, digest string, o Options) (res Result, record ankurah.ID, err error) {
-	if o.Again || !known(s, Progress) {
-		return res, record, nil
-	}
-	r, err := ankurah.Dynamic(Progress).First(ctx, s, "digest = ? AND collection = ?", digest, o.Collection)
-	if errors.Is(err, ankurah.ErrNotFound) {
-		return res, record, nil
-	}
-	if err != nil {
-		return res, record, err
-	}
-	rows, _ := r.Get("rows")
-	done, _ := r.Get("complete")
-	n, _ := rows.(int64)
-	return Result{Rows: int(n), Resumed: int(n), Done: done == true}, r.ID(), nil
+// batch is some rows that go into one transaction.
+type batch struct {
+	rows []ankurah.Fields
+	at   int64
+	err  error
 }
 
-func known(s *ankurah.Session, collection string) bool { return s.Node().Model(collection) != nil }
+// batchBytes bounds the values in a batch, well below the greatest
+// transaction.
+const batchBytes = 1 << 20
 
-func keep(tx *ankurah.Tx, record ankurah.ID, digest, collection string, rows int, complete bool) (ankurah.ID, error) {
-	progress := ankurah.Dynamic(Progress)
-	if record.IsZero() {
-		e, err := progress.Create(tx, &ankurah.Fields{"digest": digest, "collection": collection, "rows": rows, "complete": complete})
-		if err != nil {
-			return record, err
+// batches reads and converts the rows after the first skip ones, up to those
+// that were checked, ahead of their consumer. The channel is closed at the end
+// of the source; cancelling ctx ends the reading.
+func (s *Source) batches(ctx context.Context, o *Options, c *checked, skip int) <-chan batch {
+	out := make(chan batch, 2)
+	send := func(b batch) bool {
+		select {
+		case out <- b:
+			return true
+		case <-ctx.Done():
+			return false
 		}
-		return e.ID(), nil
 	}
-	e, err := progress.Edit(tx, record)
-	if err != nil {
-		return record, err
-	}
-	return record, errors.Join(e.Set("rows", rows), e.Set("complete", complete))
-}
-
-// convert applies types, names and omissions to a row.
-func convert(f ankurah.Fields, o Options) (ankurah.Fields, error) {
-	out := ankurah.Fields{}
-	for name, x := range f {
-		if o.Skip[name] {
-			continue
-		}
-		key := name
-		if to := o.Rename[name]; to != "" {
-			key = to
-		}
-		if t, ok := o.Types[name]; ok {
-			v, err := value.FromGo(x)
-			if v.Kind() == value.KindString && t.Kind != value.KindString && strings.TrimSpace(v.Text()) == "" {
-				v = value.Null // an empty field has no value
-			}
-			if err == nil {
-				v, err = value.Convert(v, t)
-			}
+	go func() {
+		defer close(out)
+		b, bytes := batch{}, 0
+		for p, err := range s.each(ctx, o, skip) {
 			if err != nil {
-				return nil, fmt.Errorf("field %s: %w", name, err)
+				send(batch{err: err})
+				return
 			}
-			x = v
+			if p.number > c.rows {
+				break
+			}
+			for key, x := range p.fields {
+				v, err := value.Convert(x.(value.Value), c.types[key])
+				if err != nil {
+					send(batch{err: &Error{BadValue, p.number, key, err}})
+					return
+				}
+				p.fields[key] = v
+				bytes += len(key) + v.Size() + 32
+			}
+			b.rows, b.at = append(b.rows, p.fields), p.at
+			if len(b.rows) >= o.Batch || bytes >= batchBytes {
+				if !send(b) {
+					return
+				}
+				b, bytes = batch{rows: make([]ankurah.Fields, 0, o.Batch)}, 0
+			}
 		}
-		out[key] = x
-	}
-	return out, nil
+		if len(b.rows) > 0 {
+			send(b)
+		}
+	}()
+	return out
 }

@@ -1,153 +1,157 @@
-// Package importer reads rows from files and writes them as entities, in
-// transactions that carry their own progress: an import that was stopped at any
-// moment goes on where it was, and a complete one is not repeated.
 package importer
 
 import (
 	"bufio"
-	"encoding/csv"
-	"encoding/json"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
+	"io/fs"
+	"iter"
+	"os"
 	"path/filepath"
-	"strings"
+	"syscall"
 
 	"github.com/ankurah/ankurah-go"
-	"github.com/ankurah/ankurah-go/value"
 )
 
-// Source yields rows; io.EOF ends them. Errors name the row.
-type Source interface {
-	Next() (ankurah.Fields, error)
+// Format is how a source is written.
+type Format string
+
+// The formats. The fields of CSV are text, named by its first line.
+const (
+	JSON   Format = "json"   // an array of objects
+	NDJSON Format = "ndjson" // one object after the other
+	CSV    Format = "csv"
+)
+
+// Source is a file of rows. An import reads it three times: to know it again,
+// to check it, and to store its rows.
+type Source struct {
+	Name   string // absolute path, - for what was copied
+	Format Format
+	Size   int64 // bytes
+
+	file *os.File
+	temp bool
 }
 
-// Formats are the formats that [NewSource] reads.
-var Formats = []string{"json", "ndjson", "csv"}
-
-// Format returns the format that a file's name says, "" when it says none.
-func Format(name string) string {
-	switch strings.ToLower(filepath.Ext(name)) {
-	case ".json":
-		return "json"
-	case ".ndjson", ".jsonl":
-		return "ndjson"
-	case ".csv":
-		return "csv"
-	}
-	return ""
-}
-
-// NewSource reads rows of a format: an array of JSON objects, one JSON object
-// after the other, or CSV with a header row, all of whose fields are text. It
-// never holds more than one row.
-func NewSource(r io.Reader, format string) (Source, error) {
-	switch format {
-	case "csv":
-		c := csv.NewReader(bufio.NewReader(r))
-		c.ReuseRecord = true
-		header, err := c.Read()
-		if err != nil {
-			return nil, fmt.Errorf("ankurah: the header row: %w", err)
-		}
-		return &csvSource{r: c, header: append([]string(nil), header...)}, nil
-	case "json", "ndjson":
-		d := json.NewDecoder(bufio.NewReader(r))
-		d.UseNumber()
-		s := &jsonSource{d: d, array: format == "json"}
-		if s.array {
-			if t, err := d.Token(); err != nil || t != json.Delim('[') {
-				return nil, errors.Join(errors.New("ankurah: the file is not a JSON array of objects: is it ndjson?"), err)
-			}
-		}
-		return s, nil
-	}
-	return nil, fmt.Errorf("ankurah: unknown format %q: it is one of %s", format, strings.Join(Formats, ", "))
-}
-
-type csvSource struct {
-	r      *csv.Reader
-	header []string
-}
-
-// Next reads a record.
-func (s *csvSource) Next() (ankurah.Fields, error) {
-	rec, err := s.r.Read()
+// Open opens a file. The empty format stands for what its name and its start
+// say. A file that can be read only once, such as a pipe, is copied.
+func Open(name string, format Format) (*Source, error) {
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	f := ankurah.Fields{}
-	for k, name := range s.header {
-		f[name] = rec[k]
-	}
-	return f, nil
-}
-
-type jsonSource struct {
-	d     *json.Decoder
-	array bool
-	n     int
-}
-
-// Next reads an object.
-func (s *jsonSource) Next() (ankurah.Fields, error) {
-	if s.array && !s.d.More() {
-		if _, err := s.d.Token(); err != nil {
-			return nil, fmt.Errorf("ankurah: after row %d: the array does not end: %w", s.n, err)
-		}
-		return nil, io.EOF
-	}
-	s.n++
-	var row map[string]any
-	switch err := s.d.Decode(&row); {
-	case err == io.EOF && !s.array:
-		return nil, io.EOF
+	info, err := f.Stat()
+	switch {
 	case err != nil:
-		return nil, fmt.Errorf("ankurah: row %d: %w", s.n, err)
+		return nil, errors.Join(err, f.Close())
+	case info.IsDir():
+		return nil, errors.Join(&fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}, f.Close())
+	case !info.Mode().IsRegular():
+		s, err := Copy(f, format)
+		return s, errors.Join(err, f.Close())
 	}
-	f := ankurah.Fields{}
-	for k, x := range row {
-		v, err := plain(x)
-		if err != nil {
-			return nil, fmt.Errorf("ankurah: row %d, field %s: %w", s.n, k, err)
-		}
-		f[k] = v
+	s := &Source{Name: name, Format: format, Size: info.Size(), file: f}
+	if path, err := filepath.Abs(name); err == nil {
+		s.Name = path
 	}
-	return f, nil
+	return s.detected()
 }
 
-// plain turns numbers of unknown size into int64 or float64.
-func plain(x any) (any, error) {
-	switch x := x.(type) {
-	case json.Number:
-		if n, err := x.Int64(); err == nil {
-			return n, nil
-		}
-		return x.Float64()
-	case []any:
-		for k := range x {
-			var err error
-			if x[k], err = plain(x[k]); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		for k := range x {
-			var err error
-			if x[k], err = plain(x[k]); err != nil {
-				return nil, err
-			}
-		}
+// Copy makes a source of what r says, in a temporary file.
+func Copy(r io.Reader, format Format) (*Source, error) {
+	f, err := os.CreateTemp("", "ankurah-import-")
+	if err != nil {
+		return nil, err
 	}
-	return x, nil
+	s := &Source{Name: "-", Format: format, file: f, temp: true}
+	if s.Size, err = io.Copy(f, r); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s.detected()
 }
 
-// ParseType reads the name of a type, such as float64.
-func ParseType(name string) (value.Type, error) {
-	for k := value.KindString; k <= value.KindJSON; k++ {
-		if k.String() == name {
-			return value.Type{Kind: k}, nil
+// detected finds the format where nobody said it.
+func (s *Source) detected() (*Source, error) {
+	if s.Format != "" {
+		return s, nil
+	}
+	_, err := s.file.Seek(0, io.SeekStart)
+	if err == nil {
+		s.Format, err = detect(s.Name, bufio.NewReader(s.file))
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close closes the file.
+func (s *Source) Close() error {
+	err := s.file.Close()
+	if s.temp {
+		err = errors.Join(err, os.Remove(s.file.Name()))
+	}
+	return err
+}
+
+// digest returns what the content is recognised by: its SHA-256.
+func (s *Source) digest() (string, error) {
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, s.file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// counter counts the bytes that are read through it.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// parsed is a row as properties.
+type parsed struct {
+	row
+	at     int64          // how many bytes of the file were read
+	fields ankurah.Fields // values of type value.Value
+}
+
+// each yields the properties of the rows after the first skip ones. The
+// iteration ends with the first error.
+func (s *Source) each(ctx context.Context, o *Options, skip int) iter.Seq2[parsed, error] {
+	return func(yield func(parsed, error) bool) {
+		if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+			yield(parsed{}, err)
+			return
+		}
+		c := &counter{r: s.file}
+		for row, err := range readRows(s.Format, bufio.NewReaderSize(c, 256<<10)) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err == nil && row.number <= skip {
+				continue
+			}
+			p := parsed{row: row, at: c.n}
+			if err == nil {
+				p.fields, err = o.fields(row, s.Format == CSV)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
 		}
 	}
-	return value.Type{}, fmt.Errorf("ankurah: unknown type %q: it is one of string, bool, int32, int64, float64, bytes, time, id, json", name)
 }

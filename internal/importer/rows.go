@@ -1,4 +1,4 @@
-package main
+package importer
 
 import (
 	"bufio"
@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// row is one row of an input: its keys in the order of the file for CSV,
+// row is one row of a source: its keys in the order of the file for CSV,
 // sorted for JSON.
 type row struct {
 	number int // from 1
@@ -22,16 +22,16 @@ type row struct {
 	values []any // texts for CSV; for JSON nil, bool, string, json.Number, []any, map[string]any
 }
 
-// detect names the format of an input by the end of its name, else by how it
+// detect names the format of a source by the end of its name, else by how it
 // begins.
-func detect(name string, r *bufio.Reader) (string, error) {
+func detect(name string, r *bufio.Reader) (Format, error) {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".ndjson", ".jsonl":
-		return "ndjson", nil
+		return NDJSON, nil
 	case ".csv":
-		return "csv", nil
+		return CSV, nil
 	}
-	// The start of the input, or all of it when it is shorter.
+	// The start of the source, or all of it when it is shorter.
 	head, err := r.Peek(512)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 		return "", err
@@ -39,29 +39,29 @@ func detect(name string, r *bufio.Reader) (string, error) {
 	head = bytes.TrimSpace(bytes.TrimPrefix(head, utf8Mark))
 	switch {
 	case len(head) > 0 && head[0] == '[':
-		return "json", nil
+		return JSON, nil
 	case len(head) > 0 && head[0] == '{':
-		return "ndjson", nil
+		return NDJSON, nil
 	case strings.EqualFold(filepath.Ext(name), ".json"):
-		return "json", nil
+		return JSON, nil
 	}
-	return "csv", nil
+	return CSV, nil
 }
 
 // utf8Mark is what some programs begin a text file with.
 var utf8Mark = []byte("\ufeff")
 
-// readRows yields the rows of an input one by one. The iteration ends with the
+// readRows yields the rows of a source one by one. The iteration ends with the
 // first error.
-func readRows(format string, r *bufio.Reader) iter.Seq2[row, error] {
+func readRows(format Format, r *bufio.Reader) iter.Seq2[row, error] {
 	if head, err := r.Peek(len(utf8Mark)); err == nil && bytes.Equal(head, utf8Mark) {
 		// Discarding what was just peeked cannot fail.
 		_, _ = r.Discard(len(utf8Mark))
 	}
 	switch format {
-	case "csv":
+	case CSV:
 		return readCSV(r)
-	case "json":
+	case JSON:
 		return readArray(r)
 	}
 	return readObjects(r)
@@ -78,7 +78,7 @@ func readCSV(in io.Reader) iter.Seq2[row, error] {
 			err = checkHeader(head)
 		}
 		if err != nil {
-			yield(row{}, csvError(err))
+			yield(row{}, csvError(err, 0))
 			return
 		}
 		for n := 1; ; n++ {
@@ -87,7 +87,7 @@ func readCSV(in io.Reader) iter.Seq2[row, error] {
 				return
 			}
 			if err != nil {
-				yield(row{}, csvError(err))
+				yield(row{}, csvError(err, n))
 				return
 			}
 			values := make([]any, len(cells))
@@ -113,11 +113,11 @@ func checkHeader(head []string) error {
 	return nil
 }
 
-func csvError(err error) error {
-	if _, ok := errors.AsType[*csv.ParseError](err); ok {
-		return badInput(err, "every row needs the columns of the header; say --format if this is no CSV")
+func csvError(err error, n int) error {
+	if _, ok := errors.AsType[*csv.ParseError](err); !ok && n > 0 {
+		return err // of the file
 	}
-	return badInput(err, "the first line of a CSV names its columns")
+	return &Error{Reason: BadCSV, Row: n, Err: err}
 }
 
 func readArray(in io.Reader) iter.Seq2[row, error] {
@@ -194,12 +194,8 @@ func jsonError(err error, n int) error {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	text := err.Error()
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field == "" {
-		text = "a " + wrong.Value + " is no object"
+		err = errors.New("a " + wrong.Value + " is no object")
 	}
-	if n > 0 {
-		text = fmt.Sprintf("row %d: %s", n, text)
-	}
-	return badInput(errors.New(text), "rows are JSON objects, in an array (--format json) or one after the other (--format ndjson)")
+	return &Error{Reason: BadJSON, Row: n, Err: err}
 }
