@@ -40,29 +40,27 @@ func check(ctx context.Context, src *Source, o *Options, model *schema.Model) (*
 		if err != nil {
 			return nil, err
 		}
-		for _, field := range p.keys {
-			if len(named) > 0 {
+		at := p.number
+		if len(named) > 0 {
+			for _, field := range p.keys {
 				delete(named, field)
 			}
-			key := o.property(field)
-			x, ok := p.fields[key]
-			if !ok {
-				continue // null, or skipped
-			}
-			c := columns[key]
+		}
+		for _, p := range p.properties {
+			c := columns[p.key]
 			if c == nil {
-				if c, err = newColumn(key, model); err != nil {
-					return nil, &Error{BadName, p.number, field, err}
+				if c, err = newColumn(p.key, model); err != nil {
+					return nil, &Error{BadName, at, p.field, err}
 				}
-				columns[key] = c
+				columns[p.key] = c
 			}
-			if err := c.add(x.(value.Value), p.number, field); err != nil {
+			if err := c.add(p.v, at, p.field); err != nil {
 				return nil, err
 			}
 		}
-		out.rows = p.number
-		if p.number%progressRows == 0 {
-			o.report(Progress{Read: p.at, Rows: p.number})
+		out.rows = at
+		if at%progressRows == 0 {
+			o.report(Progress{Read: p.at, Rows: at})
 		}
 	}
 	if len(named) > 0 && out.whole && out.rows > 0 {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/value"
 )
@@ -50,9 +49,14 @@ func CheckName(name string) error {
 	return nil
 }
 
-// fields returns the properties of a row, of type value.Value.
-func (o *Options) fields(r row, texts bool) (ankurah.Fields, error) {
-	out := make(ankurah.Fields, len(r.keys))
+// property is a field as it is stored.
+type property struct {
+	field, key string
+	v          value.Value // not null
+}
+
+// properties appends those of a row to ps.
+func (o *Options) properties(ps []property, r row, texts bool) ([]property, error) {
 	for k, field := range r.keys {
 		if slices.Contains(o.Skip, field) {
 			continue
@@ -64,21 +68,16 @@ func (o *Options) fields(r row, texts bool) (ankurah.Fields, error) {
 		if v.IsNull() {
 			continue
 		}
-		key := o.property(field)
-		if _, twice := out[key]; twice {
-			return nil, &Error{TwoFields, r.number, field, fmt.Errorf("two fields become %s", key)}
+		p := property{field, field, v}
+		if to, ok := o.Rename[field]; ok {
+			p.key = to
 		}
-		out[key] = v
+		if len(o.Rename) > 0 && slices.ContainsFunc(ps, func(other property) bool { return other.key == p.key }) {
+			return nil, &Error{TwoFields, r.number, field, fmt.Errorf("two fields become %s", p.key)}
+		}
+		ps = append(ps, p)
 	}
-	return out, nil
-}
-
-// property returns what a field is stored as.
-func (o *Options) property(field string) string {
-	if to, ok := o.Rename[field]; ok {
-		return to
-	}
-	return field
+	return ps, nil
 }
 
 // convert returns a field's value, null where there is none. With texts, a

@@ -195,16 +195,17 @@ func (s *Source) batches(ctx context.Context, o *Options, c *checked, skip int) 
 			if p.number > c.rows {
 				break
 			}
-			for key, x := range p.fields {
-				v, err := value.Convert(x.(value.Value), c.types[key])
+			fields := make(ankurah.Fields, len(p.properties))
+			for _, x := range p.properties {
+				v, err := value.Convert(x.v, c.types[x.key])
 				if err != nil {
-					send(batch{err: &Error{BadValue, p.number, key, err}})
+					send(batch{err: &Error{BadValue, p.number, x.field, err}})
 					return
 				}
-				p.fields[key] = v
-				bytes += len(key) + v.Size() + 32
+				fields[x.key] = v
+				bytes += len(x.key) + v.Size() + 32
 			}
-			b.rows, b.at = append(b.rows, p.fields), p.at
+			b.rows, b.at = append(b.rows, fields), p.at
 			if len(b.rows) >= o.Batch || bytes >= batchBytes {
 				if !send(b) {
 					return

@@ -9,13 +9,14 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
 // row is one row of a source: its keys in the order of the file for CSV,
-// sorted for JSON.
+// sorted for JSON. It holds until the next is read.
 type row struct {
 	number int // from 1
 	keys   []string
@@ -81,6 +82,8 @@ func readCSV(in io.Reader) iter.Seq2[row, error] {
 			yield(row{}, csvError(err, 0))
 			return
 		}
+		r.ReuseRecord = true // of texts, which are not reused
+		values := make([]any, len(head))
 		for n := 1; ; n++ {
 			cells, err := r.Read()
 			if err == io.EOF {
@@ -90,7 +93,6 @@ func readCSV(in io.Reader) iter.Seq2[row, error] {
 				yield(row{}, csvError(err, n))
 				return
 			}
-			values := make([]any, len(cells))
 			for k, c := range cells {
 				values[k] = c
 			}
@@ -120,74 +122,87 @@ func csvError(err error, n int) error {
 	return &Error{Reason: BadCSV, Row: n, Err: err}
 }
 
+// objects reads JSON objects one by one.
+type objects struct {
+	*json.Decoder
+	fields map[string]any
+	row
+}
+
+func newObjects(in io.Reader) *objects {
+	d := json.NewDecoder(in)
+	d.UseNumber()
+	return &objects{Decoder: d}
+}
+
 func readArray(in io.Reader) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
-		d := json.NewDecoder(in)
-		d.UseNumber()
-		first, err := d.Token()
+		o := newObjects(in)
+		first, err := o.Token()
 		if err == nil && first != json.Delim('[') {
 			err = errors.New("it does not begin with [")
 		}
-		n := 0
-		for err == nil && d.More() {
-			n++
-			var r row
-			if r, err = readObject(d, n); err == nil && !yield(r, nil) {
+		for err == nil && o.More() {
+			if err = o.next(); err == nil && !yield(o.row, nil) {
 				return
 			}
 		}
 		if err == nil {
-			_, err = d.Token()
+			_, err = o.Token()
 		}
 		if err == nil {
-			if _, err = d.Token(); err == nil {
+			if _, err = o.Token(); err == nil {
 				err = errors.New("something follows the array")
 			} else if err == io.EOF {
 				return
 			}
 		}
-		yield(row{}, jsonError(err, n))
+		yield(row{}, jsonError(err, o.number))
 	}
 }
 
 func readObjects(in io.Reader) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
-		d := json.NewDecoder(in)
-		d.UseNumber()
-		for n := 1; ; n++ {
-			r, err := readObject(d, n)
+		o := newObjects(in)
+		for {
+			err := o.next()
 			if err == io.EOF {
 				return
 			}
 			if err != nil {
-				yield(row{}, jsonError(err, n))
+				yield(row{}, jsonError(err, o.number))
 				return
 			}
-			if !yield(r, nil) {
+			if !yield(o.row, nil) {
 				return
 			}
 		}
 	}
 }
 
-func readObject(d *json.Decoder, n int) (row, error) {
-	var fields map[string]any
-	if err := d.Decode(&fields); err != nil {
-		return row{}, err
+// next reads the next object into the row.
+func (o *objects) next() error {
+	o.number++
+	clear(o.fields)
+	if err := o.Decode(&o.fields); err != nil {
+		return err
 	}
-	if fields == nil {
-		return row{}, errors.New("null is no object")
+	if o.fields == nil {
+		return errors.New("null is no object")
 	}
-	r := row{number: n, keys: make([]string, 0, len(fields))}
-	for k := range fields {
-		r.keys = append(r.keys, k)
+	// Rows mostly have the fields of the row before.
+	same := len(o.keys) == len(o.fields)
+	for k := 0; same && k < len(o.keys); k++ {
+		_, same = o.fields[o.keys[k]]
 	}
-	slices.Sort(r.keys)
-	r.values = make([]any, len(r.keys))
-	for i, k := range r.keys {
-		r.values[i] = fields[k]
+	if !same {
+		o.keys = slices.Sorted(maps.Keys(o.fields))
 	}
-	return r, nil
+	o.values = o.values[:0]
+	for _, k := range o.keys {
+		o.values = append(o.values, o.fields[k])
+	}
+	return nil
 }
 
 func jsonError(err error, n int) error {

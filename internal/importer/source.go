@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"github.com/ankurah/ankurah-go"
 )
 
 // Format is how a source is written.
@@ -122,11 +120,11 @@ func (c *counter) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// parsed is a row as properties.
+// parsed is a row as properties. It holds until the next is read.
 type parsed struct {
 	row
-	at     int64          // how many bytes of the file were read
-	fields ankurah.Fields // values of type value.Value
+	at         int64 // how many bytes of the file were read
+	properties []property
 }
 
 // each yields the properties of the rows after the first skip ones. The
@@ -138,6 +136,7 @@ func (s *Source) each(ctx context.Context, o *Options, skip int) iter.Seq2[parse
 			return
 		}
 		c := &counter{r: s.file}
+		var p parsed
 		for row, err := range readRows(s.Format, bufio.NewReaderSize(c, 256<<10)) {
 			if err == nil {
 				err = ctx.Err()
@@ -145,9 +144,9 @@ func (s *Source) each(ctx context.Context, o *Options, skip int) iter.Seq2[parse
 			if err == nil && row.number <= skip {
 				continue
 			}
-			p := parsed{row: row, at: c.n}
+			p.row, p.at = row, c.n
 			if err == nil {
-				p.fields, err = o.fields(row, s.Format == CSV)
+				p.properties, err = o.properties(p.properties[:0], row, s.Format == CSV)
 			}
 			if !yield(p, err) || err != nil {
 				return
