@@ -186,7 +186,8 @@ func number(s string, exact bool) (any, error) {
 		return n, nil
 	}
 	if exact && !strings.ContainsAny(s, ".eE") {
-		return nil, fmt.Errorf("%s is %w: it has more than 64 bits", s, value.ErrType)
+		_, err := value.Convert(value.String(s), value.Type{Kind: value.KindInt64})
+		return nil, err
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil {

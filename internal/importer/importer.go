@@ -187,14 +187,16 @@ func (s *Source) batches(ctx context.Context, o *Options, c *checked, skip int) 
 	go func() {
 		defer close(out)
 		b, bytes := batch{}, 0
+		read := skip
 		for p, err := range s.each(ctx, o, skip) {
+			if read == c.rows {
+				break
+			}
 			if err != nil {
 				send(batch{err: err})
 				return
 			}
-			if p.number > c.rows {
-				break
-			}
+			read = p.number
 			fields := make(ankurah.Fields, len(p.properties))
 			for _, x := range p.properties {
 				v, err := value.Convert(x.v, c.types[x.key])
