@@ -40,19 +40,20 @@ func badInput(err error, hint string) error { return &failure{exitInput, hint, e
 // classify finds the exit code and the hint of an error.
 func classify(err error) (code int, hint string) {
 	var f *failure
+	var misfit *ankurah.FieldError
 	switch {
 	case errors.As(err, &f):
 		return f.code, f.hint
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, ""
-	case errors.Is(err, ankurah.ErrStoreLocked):
+	case errors.Is(err, ankurah.ErrStoreLocked), errors.Is(err, ankurah.ErrStoreCorrupt):
 		return exitStore, "" // the store's error says what to do
-	case errors.Is(err, ankurah.ErrStoreCorrupt):
-		return exitStore, ""
 	case errors.Is(err, ankql.ErrSyntax):
 		return exitUsage, "queries look like: country = 'IS' ORDER BY name LIMIT 10"
 	case errors.Is(err, ankurah.ErrQuery), errors.Is(err, ankql.ErrCursor):
-		return exitUsage, "give each ? in the query an --arg"
+		return exitUsage, ""
+	case errors.As(err, &misfit):
+		return exitInput, "the collection stores another type there"
 	case errors.Is(err, ankurah.ErrNotFound):
 		return exitNotFound, "look for it with ankurah query"
 	case errors.Is(err, ankurah.ErrNoSystem):

@@ -107,7 +107,7 @@ func commit(ctx context.Context, s *store, in collection, e *edit) error {
 		}
 		for _, key := range slices.Sorted(maps.Keys(fields)) {
 			if err := m.Set(key, fields[key]); err != nil {
-				return badInput(err, "the collection stores another type there")
+				return err
 			}
 		}
 		return nil

@@ -187,6 +187,13 @@ func ensureIndexes(ctx context.Context, s *store, collection string, indexes []s
 		return usage(errors.New("--index: the store has no indexes"), "leave it out")
 	}
 	for _, x := range indexes {
+		for _, column := range x.Columns {
+			m := s.node.Model(collection) // nil when the input had no rows
+			if key := column.Path[0]; m != nil && key != "id" && m.Property(key) == nil {
+				return usage(fmt.Errorf("the rows are stored, but not the index %s: %s has no property %s", x.Name(), collection, key),
+					"it has "+strings.Join(s.columns(collection), ", "))
+			}
+		}
 		if err := indexer.EnsureIndex(ctx, collection, x); err != nil {
 			return fmt.Errorf("index %s: %w", x.Name(), err)
 		}

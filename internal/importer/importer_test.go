@@ -168,7 +168,7 @@ func TestRefuses(t *testing.T) {
 		{"column without a name", "a.csv", "a,\n1,2\n", Options{}, BadCSV, "column 2 of the header has no name"},
 		{"column twice", "a.csv", "a,a\n1,2\n", Options{}, BadCSV, "the header names a twice"},
 		{"empty", "a.json", "", Options{}, BadJSON, "unexpected EOF"},
-		{"no array", "a.json", "3", Options{}, BadJSON, "it does not begin with ["},
+		{"no array", "a.json", "3", Options{}, BadJSON, "the text does not begin with ["},
 		{"no object", "a.json", `[{"n":1},2]`, Options{}, BadJSON, "row 2: a number is no object"},
 		{"null row", "a.ndjson", "{\"n\":1}\nnull\n", Options{}, BadJSON, "row 2: null is no object"},
 		{"array cut off", "a.json", `[{"n":1},`, Options{}, BadJSON, "row 2: unexpected EOF"},

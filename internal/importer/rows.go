@@ -140,7 +140,7 @@ func readArray(in io.Reader) iter.Seq2[row, error] {
 		o := newObjects(in)
 		first, err := o.Token()
 		if err == nil && first != json.Delim('[') {
-			err = errors.New("it does not begin with [")
+			err = errors.New("the text does not begin with [")
 		}
 		for err == nil && o.More() {
 			if err = o.next(); err == nil && !yield(o.row, nil) {
