@@ -510,3 +510,38 @@ func TestClosedPipe(t *testing.T) {
 		t.Errorf("%v, %q", err, errs.String())
 	}
 }
+
+// The commands in the README do what it says.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "## The command line\n")
+	_, script, _ := strings.Cut(section, "```sh\n")
+	script, _, found := strings.Cut(script, "```")
+	if !found {
+		t.Fatal("there are no commands")
+	}
+	s := newShell(t)
+	self, err := filepath.Abs(os.Args[0])
+	if err == nil {
+		err = os.Symlink(self, filepath.Join(s.dir, "ankurah"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", script)
+	cmd.Env = append(s.command().Env, "PATH="+s.dir+":"+os.Getenv("PATH"))
+	cmd.Dir = s.dir
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, errs.String())
+	}
+	for _, want := range []string{"imported 2 rows into city", "  Akureyri  IS", `"name":"Reykjavík"`, "by index country,name", `name="Höfn"`, "by alice"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in %s", want, out.String())
+		}
+	}
+}
