@@ -41,19 +41,20 @@ func badInput(err error, hint string) error { return &failure{exitInput, hint, e
 // classify finds the exit code and the hint of an error.
 func classify(err error) (code int, hint string) {
 	var f *failure
+	var misfit *ankurah.FieldError
 	switch {
 	case errors.As(err, &f):
 		return f.code, f.hint
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, ""
-	case errors.Is(err, ankurah.ErrStoreLocked):
+	case errors.Is(err, ankurah.ErrStoreLocked), errors.Is(err, ankurah.ErrStoreCorrupt):
 		return exitStore, "" // the store's error says what to do
-	case errors.Is(err, ankurah.ErrStoreCorrupt):
-		return exitStore, ""
 	case errors.Is(err, ankql.ErrSyntax):
 		return exitUsage, "queries look like: country = 'IS' ORDER BY name LIMIT 10"
 	case errors.Is(err, ankurah.ErrQuery), errors.Is(err, ankql.ErrCursor):
-		return exitUsage, "" // it names the field or the parameter
+		return exitUsage, ""
+	case errors.As(err, &misfit):
+		return exitInput, "the collection stores another type there"
 	case errors.Is(err, ankurah.ErrNotFound):
 		return exitNotFound, "look for it with ankurah query"
 	case errors.Is(err, ankurah.ErrNoSystem):
@@ -80,9 +81,11 @@ func report(w io.Writer, err error) int {
 	if code == exitInterrupted && hint == "" {
 		text = strings.Replace(text, context.Canceled.Error(), "interrupted", 1)
 	}
+	text = strings.ReplaceAll(text, ": ankurah: ", ": ")
 	if hint != "" {
 		text += ": " + hint
 	}
-	fmt.Fprintln(w, "ankurah: "+strings.Join(strings.Fields(text), " "))
+	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
+	fmt.Fprintln(w, "ankurah: "+plain(strings.Join(strings.Fields(text), " ")))
 	return code
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/internal/importer"
 )
 
 // edit is one line of a feed.
@@ -77,12 +78,12 @@ func feed(ctx context.Context, s *store, in collection, r io.Reader) error {
 func commit(ctx context.Context, s *store, in collection, e *edit) error {
 	fields := ankurah.Fields{}
 	for _, key := range slices.Sorted(maps.Keys(e.Set)) {
-		if err := checkKey(key); err != nil {
-			return badInput(fmt.Errorf("field %s: %w", plain(key), err), "choose another name")
+		if err := importer.CheckName(key); err != nil {
+			return badInput(fmt.Errorf("field %s: %w", key, err), "choose another name")
 		}
-		v, err := fromJSON(e.Set[key])
+		v, err := importer.FromJSON(e.Set[key])
 		if err != nil {
-			return badInput(fmt.Errorf("field %s: %w", plain(key), err), "correct it")
+			return badInput(fmt.Errorf("field %s: %w", key, err), "correct it")
 		}
 		fields[key] = v
 	}
@@ -106,7 +107,7 @@ func commit(ctx context.Context, s *store, in collection, e *edit) error {
 		}
 		for _, key := range slices.Sorted(maps.Keys(fields)) {
 			if err := m.Set(key, fields[key]); err != nil {
-				return badInput(err, "the collection stores another type there")
+				return err
 			}
 		}
 		return nil

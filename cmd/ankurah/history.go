@@ -37,7 +37,7 @@ type auditChange struct {
 func (c *historyCommand) Run(a *app) error {
 	id, err := ankurah.ParseID(c.ID)
 	if err != nil {
-		return usage(errors.New(plain(c.ID)+" is no ID"), "IDs are 26 characters, as ankurah query prints them")
+		return usage(errors.New(c.ID+" is no ID"), "IDs are 26 characters, as ankurah query prints them")
 	}
 	return a.with(false, func(s *store) error {
 		name, err := c.find(a, s, id)

@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -26,51 +28,76 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// shell runs the program in a folder of its own.
+type shell struct {
+	t   *testing.T
+	dir string
+}
+
+func newShell(t *testing.T) *shell { return &shell{t, t.TempDir()} }
+
+func (s *shell) command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(s.t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1", "ANKURAH_DATA=data")
+	cmd.Dir = s.dir
+	return cmd
+}
+
+// outcome is what a process said, and how it ended.
 type outcome struct {
 	out, err string
 	code     int
 }
 
-func command(t *testing.T, dir string, args ...string) *exec.Cmd {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "ANKURAH_DATA="+filepath.Join(dir, "data"))
-	cmd.Dir = dir
-	return cmd
-}
-
-func cli(t *testing.T, dir, input string, args ...string) outcome {
-	t.Helper()
-	cmd := command(t, dir, args...)
+func (s *shell) pipe(input string, args ...string) outcome {
+	s.t.Helper()
+	cmd := s.command(args...)
 	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr, cmd.Stdin = &out, &errs, strings.NewReader(input)
-	_ = cmd.Run() // the exit code says it
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
+	if err := cmd.Run(); err != nil {
+		if _, exited := errors.AsType[*exec.ExitError](err); !exited {
+			s.t.Fatal(err)
+		}
+	}
 	return outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 }
 
-// must fails unless the command did and says all of the words.
-func must(t *testing.T, o outcome, words ...string) outcome {
-	t.Helper()
+func (s *shell) run(args ...string) outcome { s.t.Helper(); return s.pipe("", args...) }
+
+// must runs what has to succeed and returns what it prints.
+func (s *shell) must(args ...string) string {
+	s.t.Helper()
+	o := s.run(args...)
 	if o.code != 0 {
-		t.Fatalf("exit %d: %s%s", o.code, o.out, o.err)
+		s.t.Fatalf("%q: %+v", args, o)
 	}
-	for _, w := range words {
-		if !strings.Contains(o.out, w) {
-			t.Fatalf("%q is not in %q", w, o.out)
-		}
-	}
-	return o
+	return o.out
 }
 
-func write(t *testing.T, dir, name, text string) string {
+// lines decodes what a command prints with --json.
+func (s *shell) lines(args ...string) []map[string]any {
+	s.t.Helper()
+	return decode(s.t, s.must(append([]string{"--json"}, args...)...))
+}
+
+func decode(t *testing.T, text string) []map[string]any {
 	t.Helper()
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+	var out []map[string]any
+	for line := range strings.Lines(text) {
+		var x map[string]any
+		if err := json.Unmarshal([]byte(line), &x); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		out = append(out, x)
 	}
-	return path
+	return out
+}
+
+func (s *shell) write(name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 const albums = `{"name":"Showbiz","year":"1999","tags":["rock"]}
@@ -78,216 +105,443 @@ const albums = `{"name":"Showbiz","year":"1999","tags":["rock"]}
 {"name":"Drones","year":"2015","tags":[]}
 `
 
-func TestOneStore(t *testing.T) {
-	dir := t.TempDir()
-	file := write(t, dir, "albums.ndjson", albums)
-	args := []string{"import", file, "--collection", "album", "--type", "year=int32", "--rename", "name=title", "--index", "year"}
-	must(t, cli(t, dir, "", args...), "imported 3 rows into album")
-	must(t, cli(t, dir, "", args...), "nothing to do")
-	if o := must(t, cli(t, dir, "", "query", "album", "--count")); o.out != "3\n" {
-		t.Errorf("count: %q", o.out)
-	}
-	o := must(t, cli(t, dir, "", "--json", "query", "album", "year > ? ORDER BY year DESC LIMIT 1", "--arg", "2000"), `"title":"Drones"`)
-	if strings.Count(o.out, "\n") != 1 {
-		t.Errorf("more than a line: %q", o.out)
-	}
-	must(t, cli(t, dir, "", "query", "album", "tags CONTAINS 'prog'"), "title", "Absolution")
-	must(t, cli(t, dir, "", "query", "album", "--csv", "year = 1999"), "title", "Showbiz")
-	must(t, cli(t, dir, "", "explain", "album", "year = 2003"), "index", "year")
-	_, rest, _ := strings.Cut(o.out, `"id":"`)
-	id := rest[:26]
-	edits := fmt.Sprintf("{\"id\":%q,\"set\":{\"year\":2016}}\n{\"set\":{\"title\":\"Will of the People\",\"year\":2022}}\n{\"id\":%q,\"delete\":true}\n", id, id)
-	must(t, cli(t, dir, edits, "--user", "alice", "watch", "album", "year > 2014", "--feed", "-"), "2016", "Will of the People", "removed")
-	must(t, cli(t, dir, "", "history", id), "2015", "2016", "deleted", "alice")
-	must(t, cli(t, dir, "", "--json", "history", id), `"kind":"deleted"`, `"actor":"alice"`)
-	must(t, cli(t, dir, "", "version"), "ankurah ", "go1.")
-	must(t, cli(t, dir, "", "--json", "version"), `"go":"go1.`)
+// withAlbums is a shell whose store has the albums.
+func withAlbums(t *testing.T) *shell {
+	t.Helper()
+	s := newShell(t)
+	s.write("albums.ndjson", albums)
+	s.must("import", "albums.ndjson", "--collection", "album", "--type", "year=int32", "--index", "year", "-q")
+	return s
+}
 
-	array := write(t, dir, "cities.json", `[{"name":"Bern","lat":"46.9"},{"name":"Roma","lat":"41.9"}]`)
-	must(t, cli(t, dir, "", "import", array, "--collection", "city", "--type", "lat=float64"), "2 rows")
-	table := write(t, dir, "cities.csv", "name,lat\nOslo,59.9\n")
-	must(t, cli(t, dir, "", "import", table, "--collection", "city", "--type", "lat=float64"), "1 row")
-	if o := must(t, cli(t, dir, "", "query", "city", "lat > 45.0", "--count")); o.out != "2\n" {
-		t.Errorf("cities: %q", o.out)
+func TestImport(t *testing.T) {
+	s := newShell(t)
+	s.write("albums.ndjson", albums)
+	args := []string{"import", "albums.ndjson", "--collection", "album", "--type", "year=int32", "--rename", "name=title", "--skip", "tags", "--batch", "2"}
+	o := s.run(args...)
+	if o.code != 0 || !strings.HasPrefix(o.out, "imported 3 rows into album in ") || o.err != "importing:  60%, 2 of 3 rows\nimporting: 100%, 3 of 3 rows\n" {
+		t.Fatalf("%+v", o)
+	}
+	if out := s.must(args...); !strings.Contains(out, "nothing to do") {
+		t.Error(out)
+	}
+	got := s.lines(append(args, "--again")...)[0]
+	if got["rows"] != 3.0 || got["before"] != 0.0 || got["imported"] != 3.0 || got["collection"] != "album" || got["source"] != "albums.ndjson" {
+		t.Error(got)
+	}
+	if rows := s.lines("query", "album", "year = 2003"); len(rows) != 2 || rows[0]["title"] != "Absolution" || rows[0]["tags"] != nil {
+		t.Error(rows)
+	}
+	if o := s.pipe("n,m\n1,2\n", "import", "-", "--collection", "piped", "-q"); o.code != 0 || o.err != "" {
+		t.Errorf("%+v", o)
+	}
+	if rows := s.lines("query", "piped"); len(rows) != 1 || rows[0]["m"] != "2" {
+		t.Error(rows)
 	}
 }
 
-// Every error is one line that says what to do, and has its exit code.
-func TestErrors(t *testing.T) {
-	dir := t.TempDir()
-	good := write(t, dir, "a.ndjson", albums)
-	bad := write(t, dir, "b.ndjson", "{\"year\":\"1999\"}\n{\"year\":\"soon\"}\n")
-	object := write(t, dir, "c.json", `{"year":`)
-	must(t, cli(t, dir, "", "import", good, "--collection", "album", "--type", "year=int32"))
-	for name, c := range map[string]struct {
-		args  []string
-		code  int
-		words []string
-		not   string
-	}{
-		"no command":          {nil, exitUsage, []string{"--help"}, ""},
-		"unknown flag":        {[]string{"query", "album", "--frob"}, exitUsage, []string{"--frob"}, ""},
-		"no store":            {[]string{"--data", "nowhere", "query", "album"}, exitNotFound, []string{"nowhere"}, ""},
-		"unknown collection":  {[]string{"query", "albun"}, exitNotFound, []string{"albun", "the store has album"}, ""},
-		"unknown entity":      {[]string{"history", "01ARZ3NDEK0000000000000000"}, exitNotFound, []string{"01ARZ3NDEK"}, ""},
-		"no ID":               {[]string{"history", "x"}, exitUsage, []string{"26 characters"}, ""},
-		"unknown field":       {[]string{"query", "album", "yaer = 1"}, exitUsage, []string{`did you mean "year"`}, "--arg"},
-		"syntax":              {[]string{"query", "album", "year = "}, exitUsage, []string{"column"}, ""},
-		"missing parameter":   {[]string{"query", "album", "year = ?"}, exitUsage, []string{"parameter 1"}, ""},
-		"wrong parameter":     {[]string{"query", "album", "year = ?", "--arg", "soon"}, exitUsage, []string{"'soon' is not a number"}, ""},
-		"bad value":           {[]string{"import", bad, "--collection", "other", "--type", "year=int32"}, exitInput, []string{"row 2", "field year", "'soon' is not a number"}, ""},
-		"broken JSON":         {[]string{"import", object, "--collection", "other"}, exitInput, []string{"row 1"}, ""},
-		"unknown type":        {[]string{"import", good, "--collection", "other", "--type", "year=int"}, exitUsage, []string{"int32"}, ""},
-		"reserved collection": {[]string{"import", good, "--collection", "_x"}, exitUsage, []string{"reserved"}, ""},
-		"no file":             {[]string{"import", "nothing.csv", "--collection", "x"}, exitUsage, []string{"nothing.csv"}, ""},
-		"no policy":           {[]string{"serve"}, exitUsage, []string{"--permissive"}, ""},
-		"no server":           {[]string{"--server", "ws://127.0.0.1:1/ankurah", "query", "album"}, exitServer, []string{"--server"}, ""},
-		"bad server":          {[]string{"--server", "ftp://x", "query", "album"}, exitUsage, []string{"ws"}, ""},
-	} {
-		o := cli(t, dir, "", c.args...)
-		if o.code != c.code || strings.Count(o.err, "\n") != 1 || strings.Contains(o.err, "goroutine") || c.not != "" && strings.Contains(o.err, c.not) {
-			t.Errorf("%s: exit %d, %q; want exit %d", name, o.code, o.err, c.code)
+func TestQuery(t *testing.T) {
+	s := withAlbums(t)
+	if out := s.must("query", "album", "--count"); out != "3\n" {
+		t.Error(out)
+	}
+	if got := s.lines("query", "album", "--count", "--limit", "2"); got[0]["count"] != 2.0 {
+		t.Error(got)
+	}
+	rows := s.lines("query", "album", "year > ? ORDER BY year DESC", "--arg", "2000", "--limit", "1")
+	if len(rows) != 1 || rows[0]["name"] != "Drones" || rows[0]["year"] != 2015.0 {
+		t.Error(rows)
+	}
+	out := s.must("query", "album", "tags CONTAINS 'prog' ORDER BY name")
+	if lines := strings.Split(out, "\n"); len(lines) != 3 || strings.Join(strings.Fields(lines[0]), " ") != "id name tags year" || !strings.Contains(lines[1], "Absolution") {
+		t.Error(out)
+	}
+	if out := s.must("query", "album", "year < 2000", "--csv"); !strings.HasPrefix(out, "id,name,tags,year\n") || !strings.HasSuffix(out, ",Showbiz,\"[\"\"rock\"\"]\",1999\n") {
+		t.Error(out)
+	}
+	if out := s.must("query", "album", "year < 1900", "--csv"); out != "id,name,tags,year\n" {
+		t.Error(out)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	s := withAlbums(t)
+	if out := s.must("explain", "album", "year = ?", "--arg", "2003"); !strings.Contains(out, "by index year") {
+		t.Error(out)
+	}
+	got := s.lines("explain", "album", "year = 2003")
+	if plan, _ := got[0]["plan"].([]any); len(plan) == 0 || !strings.Contains(fmt.Sprint(plan[0]), "by index year") {
+		t.Error(got)
+	}
+}
+
+// Each change of what a query selects is shown, and kept for the audit.
+func TestWatchAndHistory(t *testing.T) {
+	s := withAlbums(t)
+	id := s.lines("query", "album", "name = 'Drones'")[0]["id"].(string)
+	edits := fmt.Sprintf(`{"id":%q,"set":{"year":2016}}`+"\n"+`{"set":{"name":"Will of the People","year":2022}}`+"\n"+`{"id":%q,"delete":true}`, id, id)
+	o := s.pipe(edits, "--json", "--user", "alice", "watch", "album", "year > ?", "--arg", "2014", "--feed", "-")
+	if o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	var kinds []string
+	for _, c := range decode(t, o.out) {
+		kinds = append(kinds, c["kind"].(string))
+	}
+	if got := strings.Join(kinds, " "); got != "initial updated added removed" {
+		t.Errorf("changes %s: %s", got, o.out)
+	}
+	o = s.pipe(`{"set":{"name":"Simulation Theory","year":2018}}`, "watch", "album", "year > 2014", "--feed", "-")
+	if lines := strings.Split(o.out, "\n"); o.code != 0 || len(lines) != 3 || !strings.HasPrefix(lines[0], "initial ") || !strings.Contains(lines[1], `name="Simulation Theory"`) {
+		t.Errorf("%+v", o)
+	}
+
+	out := s.must("history", id)
+	for _, want := range []string{"album " + id + "\n", "created", "by nobody", "edited", "by alice", "2015 → 2016", "deleted"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %s", want, out)
 		}
-		for _, w := range c.words {
-			if !strings.Contains(o.err, w) {
-				t.Errorf("%s: %q does not say %q", name, o.err, w)
+	}
+	events := s.lines("history", id, "--collection", "album")
+	if len(events) != 3 || events[0]["kind"] != "created" || events[1]["kind"] != "edited" || events[1]["actor"] != "alice" || events[2]["kind"] != "deleted" {
+		t.Errorf("%v", events)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	s := newShell(t)
+	if out := s.must("version"); !strings.HasPrefix(out, "ankurah ") || strings.Count(out, "\n") != 1 {
+		t.Error(out)
+	}
+	if got := s.lines("version")[0]; got["version"] == "" || !strings.HasPrefix(got["go"].(string), "go1.") {
+		t.Error(got)
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, "data")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a store was made: %v", err)
+	}
+}
+
+// What a newcomer gets wrong is answered by one line that says what to do.
+func TestMistakes(t *testing.T) {
+	s := withAlbums(t)
+	s.write("soon.ndjson", `{"year":"1999"}`+"\n"+`{"year":"soon"}`)
+	s.write("object.json", `{"year":1}`)
+	s.write("ragged.csv", "a,b\n1,2\n3\n")
+	for _, c := range []struct {
+		args  string // separated by |
+		input string
+		code  int
+		want  string // the whole line, without ankurah: before it
+	}{
+		{"", "", exitUsage, `expected one of "import", "query", "watch", "history", "explain", ...: run ankurah --help`},
+		{"frob", "", exitUsage, "unexpected argument frob: run ankurah --help"},
+		{"query|album|--frob", "", exitUsage, "unknown flag --frob: run ankurah --help"},
+		{"query|album|--csv|--json", "", exitUsage, "--csv and --json together: choose one"},
+		{"query|album|--limit=-1", "", exitUsage, "--limit -1: give a positive number, or 0 for all"},
+		{"query|album|--store|foo:", "", exitUsage, "--store foo: names no storage engine: write pebble:FOLDER or memory:"},
+		{"query|album|--data=", "", exitUsage, "--data is empty: name the folder of the store"},
+		{"query|album|--data|object.json", "", exitUsage, "open object.json: not a directory: --data names the folder of a store"},
+
+		{"query|album|yaer = 1", "", exitUsage, `line 1, column 1: unknown field "yaer" of album: did you mean "year"?`},
+		{"watch|album|yaer = 1", "", exitUsage, `line 1, column 1: unknown field "yaer" of album: did you mean "year"?`},
+		{"explain|album|yaer = 1", "", exitUsage, `line 1, column 1: unknown field "yaer" of album: did you mean "year"?`},
+		{"query|album|year >", "", exitUsage, "line 1, column 7: expected a value, found the end: year >▸: queries look like: country = 'IS' ORDER BY name LIMIT 10"},
+		{"query|album|year = 'soon'", "", exitUsage, "line 1, column 8: year is int32: 'soon' is not a number"},
+		{"query|album|year = ?|--arg|soon", "", exitUsage, "line 1, column 8: parameter 1: year is int32: 'soon' is not a number"},
+		{"query|album|year = ?", "", exitUsage, "the query has 1 ?, and 0 --args given: give each ? an --arg"},
+		{"watch|album|year = 1|--arg|1", "", exitUsage, "the query has 0 ?, and 1 --arg given: give each ? an --arg"},
+		{"explain|album|year = :y|--arg|1", "", exitUsage, "the query has a parameter :y: write ? instead, and give each an --arg in their order"},
+
+		{"query|album|--data|nowhere", "", exitNotFound, "there is no store in nowhere: import something first, or name another folder with --data"},
+		{"query|albun", "", exitNotFound, "there is no collection albun: the store has album, ankurah_import"},
+		{"watch|albun", "", exitNotFound, "there is no collection albun: the store has album, ankurah_import"},
+		{"explain|albun", "", exitNotFound, "there is no collection albun: the store has album, ankurah_import"},
+		{"history|x", "", exitUsage, "x is no ID: IDs are 26 characters, as ankurah query prints them"},
+		{"history|01ARZ3NDEK0000000000000000", "", exitNotFound, "there is no 01ARZ3NDEK0000000000000000 in any collection: look for it with ankurah query COLLECTION"},
+		{"history|01ARZ3NDEK0000000000000000|--collection|albun", "", exitNotFound, "there is no collection albun: the store has album, ankurah_import"},
+
+		{"import|nope.json|--collection|x", "", exitUsage, "there is no file nope.json: name a file, or - for what comes in"},
+		{"import|.|--collection|x", "", exitUsage, ". is a folder: name a file in it"},
+		{"import|albums.ndjson", "", exitUsage, "missing flags: --collection=NAME: run ankurah --help"},
+		{"import|albums.ndjson|--collection|_x", "", exitUsage, `the collection name "_x" is reserved: choose another --collection`},
+		{"import|albums.ndjson|--collection|x|--batch|0", "", exitUsage, "--batch 0: a transaction takes 1 to 9999 rows"},
+		{"import|albums.ndjson|--collection|x|--type|year", "", exitUsage, "--type year: write --type field=…"},
+		{"import|albums.ndjson|--collection|x|--type|year=int", "", exitUsage,
+			`--type year=int: there is no type "int": types are json, bool, bytes, float64, id, int32, int64, string, time, and lists of these such as []string`},
+		{"import|albums.ndjson|--collection|x|--type|yaer=int32", "", exitUsage,
+			"field yaer: no row has it: correct the --type, --rename or --skip that names it, or leave that out"},
+		{"import|albums.ndjson|--collection|x|--rename|name=id", "", exitUsage, "--rename to id: the name is reserved: choose another name"},
+		{"import|albums.ndjson|--collection|x|--index|a b c", "", exitUsage, "--index a b c: write columns such as country,name or year desc"},
+		{"import|albums.ndjson|--collection|album|--type|year=int32|--index|yaer", "", exitUsage,
+			"the rows are stored, but not the index yaer: album has no property yaer: it has name, tags, year"},
+		{"import|soon.ndjson|--collection|x|--type|year=int32", "", exitInput, "row 2, field year: 'soon' is not a number: choose another --type year=…, or --skip year"},
+		{"import|soon.ndjson|--collection|album", "", exitInput,
+			"row 2, field year: 'soon' is not a number: the collection stores int32 there: --rename year=… or --skip year"},
+		{"import|object.json|--collection|x|--format|json", "", exitInput,
+			"the text does not begin with [: rows are JSON objects, in an array (--format json) or one after the other (--format ndjson)"},
+		{"import|ragged.csv|--collection|x", "", exitInput,
+			"row 2: record on line 3: wrong number of fields: a CSV names its columns in its first line, and every row has them all; say --format if this is no CSV"},
+
+		{"watch|album|year < 0|--feed|nope", "", exitUsage, "open nope: no such file or directory: --feed names a file of edits, or - for what comes in"},
+		{"watch|album|year < 0|--feed|-", `{"sett":1}`, exitInput, `edit 1: json: unknown field "sett": edits look like {"id": "…", "set": {"name": "x"}}, one a line`},
+		{"watch|album|year < 0|--feed|-", `{}`, exitInput, `edit 1: it says nothing: write {"set": {…}} to create, with "id" to edit`},
+		{"watch|album|year < 0|--feed|-", `{"set":{"year":"soon"}}`, exitInput, "edit 1: album.year: 'soon' is not a number: the collection stores another type there"},
+		{"watch|album|year < 0|--feed|-", `{"set":{"_x":1}}`, exitInput, "edit 1: field _x: the name is reserved: choose another name"},
+		{"watch|album|year < 0|--feed|-", `{"id":"01ARZ3NDEK0000000000000000","set":{"year":1}}`, exitNotFound, "edit 1: no album 01ARZ3NDEK0000000000000000: look for it with ankurah query"},
+	} {
+		var args []string
+		if c.args != "" {
+			args = strings.Split(c.args, "|")
+		}
+		o := s.pipe(c.input, args...)
+		if want := "ankurah: " + c.want + "\n"; o.code != c.code || o.err != want || o.out != "" {
+			t.Errorf("%s: exit %d, want %d\n got %s\nwant %s\nprinted %q", c.args, o.code, c.code, o.err, want, o.out)
+		}
+	}
+	if rows := s.lines("query", "album"); len(rows) != 3 {
+		t.Errorf("the mistakes left %v", rows)
+	}
+}
+
+// watching starts a process that watches, and returns when it has the store.
+func (s *shell) watching() (cmd *exec.Cmd, in io.WriteCloser, out *bufio.Reader) {
+	s.t.Helper()
+	cmd = s.command("watch", "album", "--feed", "-")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	out = bufio.NewReader(pipe)
+	for range 3 { // the albums
+		if line, err := out.ReadString('\n'); err != nil || !strings.HasPrefix(line, "initial ") {
+			s.t.Fatalf("%q, %v", line, err)
+		}
+	}
+	return cmd, in, out
+}
+
+// A commit is shown while the process goes on, a second process on the folder
+// is refused, and both a signal and the end of the edits end the first.
+func TestStoreInUse(t *testing.T) {
+	s := withAlbums(t)
+	for _, end := range []string{"signal", "end of edits"} {
+		cmd, in, out := s.watching()
+		if _, err := io.WriteString(in, `{"set":{"name":"x","year":1}}`+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := out.ReadString('\n'); err != nil || !strings.HasPrefix(line, "added ") {
+			t.Fatalf("%q, %v", line, err)
+		}
+		for _, args := range [][]string{{"query", "album"}, {"import", "albums.ndjson", "--collection", "album"}} {
+			o := s.run(args...)
+			if o.code != exitStore || !strings.Contains(o.err, "in use by another process") || strings.Count(o.err, "\n") != 1 || o.out != "" {
+				t.Errorf("second process: %+v", o)
 			}
 		}
-	}
-	if o := must(t, cli(t, dir, "", "query", "album", "--count")); o.out != "3\n" {
-		t.Errorf("count: %q", o.out)
-	}
-
-	manifests, err := filepath.Glob(filepath.Join(dir, "data", "MANIFEST-*"))
-	if err != nil || len(manifests) == 0 {
-		t.Fatal("no MANIFEST", err)
-	}
-	for _, name := range manifests {
-		b, err := os.ReadFile(name)
-		if err != nil {
+		id := cmd.Process
+		if end == "signal" {
+			if err := id.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := in.Close(); err != nil {
 			t.Fatal(err)
 		}
-		b[len(b)/3] ^= 0xFF
-		if err := os.WriteFile(name, b, 0o600); err != nil {
-			t.Fatal(err)
+		if rest, err := io.ReadAll(out); err != nil || len(rest) > 0 {
+			t.Errorf("%q, %v", rest, err)
 		}
-	}
-	if o := cli(t, dir, "", "query", "album"); o.code != exitStore || !strings.Contains(o.err, "damaged") || strings.Count(o.err, "\n") != 1 {
-		t.Errorf("a damaged store: exit %d, %q", o.code, o.err)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("ended by %s: %v", end, err)
+		}
+		// The next round expects the three albums.
+		o := s.pipe(fmt.Sprintf(`{"id":%q,"delete":true}`, s.lines("query", "album", "year = 1")[0]["id"]), "watch", "album", "--feed", "-")
+		if o.code != 0 {
+			t.Fatalf("%+v", o)
+		}
 	}
 }
 
-// An import that is killed with -9 goes on where it was: no row is missing,
-// none is there twice.
-func TestKilledImportGoesOn(t *testing.T) {
-	dir := t.TempDir()
-	var b strings.Builder
-	b.WriteString("name,number\n")
-	const n = 3000
-	for k := range n {
-		fmt.Fprintf(&b, "row %d,%d\n", k, k)
-	}
-	file := write(t, dir, "rows.csv", b.String())
-	args := []string{"import", file, "--collection", "row", "--type", "number=int64", "--batch", "10"}
-	first := command(t, dir, args...)
-	if err := first.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for size := int64(0); size < 100_000; { // until it has written something
-		size = 0
-		_ = filepath.WalkDir(filepath.Join(dir, "data"), func(_ string, d fs.DirEntry, err error) error {
-			if err == nil {
+// grown waits until the files in the store have so many bytes.
+func (s *shell) grown(size int64) {
+	s.t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		has := int64(0)
+		// Files come and go while the store is at work.
+		_ = filepath.WalkDir(filepath.Join(s.dir, "data"), func(_ string, d fs.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(d.Name(), ".log") {
 				if i, err := d.Info(); err == nil {
-					size += i.Size()
+					has += i.Size()
 				}
 			}
 			return nil
 		})
+		if has >= size {
+			return
+		}
 	}
-	_ = first.Process.Kill()
-	_ = first.Wait()
-	must(t, cli(t, dir, "", args...), "rows")
-	if o := must(t, cli(t, dir, "", "query", "row", "--count")); o.out != fmt.Sprintln(n) {
-		t.Fatalf("%q rows, want %d", o.out, n)
+	s.t.Fatal("nothing is written")
+}
+
+// An import that is killed or interrupted goes on where it was: no row is
+// missing, none is there twice.
+func TestStoppedImportGoesOn(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("name,number\n")
+	const n = 20_000
+	for k := range n {
+		fmt.Fprintf(&b, "row %d,%d\n", k, k)
 	}
-	if o := must(t, cli(t, dir, "", "query", "row", "--count", "number = 2999")); o.out != "1\n" {
-		t.Fatalf("the last row: %q", o.out)
+	for _, how := range []os.Signal{os.Kill, os.Interrupt} {
+		t.Run(how.String(), func(t *testing.T) {
+			s := newShell(t)
+			s.write("rows.csv", b.String())
+			args := []string{"--json", "import", "rows.csv", "--collection", "row", "--type", "number=int64", "--batch", "10", "-q"}
+			first := s.command(args...)
+			var errs bytes.Buffer
+			first.Stderr = &errs
+			if err := first.Start(); err != nil {
+				t.Fatal(err)
+			}
+			s.grown(50_000)
+			if err := first.Process.Signal(how); err != nil {
+				t.Fatal(err)
+			}
+			err := first.Wait()
+			if err == nil {
+				t.Fatal("the import was through before it was stopped")
+			}
+			if how == os.Interrupt && (first.ProcessState.ExitCode() != exitInterrupted || !strings.HasPrefix(errs.String(), "ankurah: interrupted after ") || !strings.HasSuffix(errs.String(), " of 20000 rows: run the same command again to go on from there\n")) {
+				t.Errorf("%v, %s", err, errs.String())
+			}
+			if o := s.run("import", "rows.csv", "--collection", "row", "-q"); o.code != exitUsage || !strings.Contains(o.err, "with other flags (format csv, type number=int64): use the same, or --again") {
+				t.Errorf("other flags: %+v", o)
+			}
+			got := s.lines(args...)[0]
+			before, _ := got["before"].(float64)
+			if before < 10 || before >= n || got["rows"] != float64(n) || got["imported"] != n-before {
+				t.Errorf("%v", got)
+			}
+			rows := s.lines("query", "row", "ORDER BY number")
+			if len(rows) != n {
+				t.Fatalf("%d rows", len(rows))
+			}
+			for k, r := range rows {
+				if r["number"] != float64(k) {
+					t.Fatalf("row %d is %v", k, r)
+				}
+			}
+		})
 	}
 }
 
-// serve starts a server and returns its URL. It ends in good order with the
-// test.
-func serve(t *testing.T, dir string, args ...string) (url string, end func()) {
-	t.Helper()
-	cmd := command(t, dir, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+// Damage is called so, in one line that says what to do.
+func TestDamagedStore(t *testing.T) {
+	s := withAlbums(t)
+	s.must("query", "album", "--count") // the log becomes a table when the store is opened
+	tables, err := filepath.Glob(filepath.Join(s.dir, "data", "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("no tables: %v", err)
+	}
+	for _, damage := range []struct {
+		name string
+		do   func(b []byte) []byte
+	}{
+		{"cut off", func(b []byte) []byte { return b[:len(b)/2] }},
+		{"flipped", func(b []byte) []byte {
+			b = bytes.Clone(b)
+			for k := range b[:len(b)*3/4] {
+				b[k] ^= 0xff
+			}
+			return b
+		}},
+	} {
+		for _, table := range tables {
+			sound, err := os.ReadFile(table)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(table, damage.do(sound), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			o := s.run("query", "album")
+			if o.code != exitStore || !strings.HasPrefix(o.err, "ankurah: the store is damaged: ") || !strings.HasSuffix(o.err, ": restore it from a backup\n") || strings.Count(o.err, "\n") != 1 {
+				t.Errorf("%s: %+v", damage.name, o)
+			}
+			if err := os.WriteFile(table, sound, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if out := s.must("query", "album", "--count"); out != "3\n" {
+		t.Errorf("mended: %s", out)
+	}
+}
+
+// A reader that has had enough ends the program without a word.
+func TestClosedPipe(t *testing.T) {
+	s := newShell(t)
+	s.write("rows.csv", "n\n"+strings.Repeat("a row of some length\n", 20_000))
+	s.must("import", "rows.csv", "--collection", "row", "-q")
+	cmd := s.command("query", "row")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err, errs.String())
+	if _, err := out.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
 	}
-	_, url, _ = strings.Cut(strings.TrimSpace(line), " at ")
-	var ended bool
-	end = func() {
-		if ended {
-			return
-		}
-		ended = true
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the server: %v: %s", err, errs.String())
-		}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(end)
-	return url, end
+	err = cmd.Wait()
+	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if err == nil || errs.Len() > 0 || cmd.ProcessState.ExitCode() != exitFailed && status.Signal() != syscall.SIGPIPE {
+		t.Errorf("%v, %q", err, errs.String())
+	}
 }
 
-// The same commands work on a server; its rules hold; its store cannot be
-// opened by a second process.
-func TestServer(t *testing.T) {
-	dir := t.TempDir()
-	rules := write(t, dir, "rules.json", `{
-		"credentials": {"sesame": {"Subject": "alice", "Roles": ["editor"]}, "guest": {"Subject": "bob"}},
-		"collections": {
-			"album": [{"Role": "editor", "Read": "TRUE", "Write": "TRUE"}, {"Role": "*", "Read": "year < 2010"}],
-			"ankurah_import": [{"Role": "editor", "Read": "TRUE", "Write": "TRUE"}]
-		}}`)
-	file := write(t, dir, "albums.ndjson", albums)
-	url, end := serve(t, dir, "--rules", rules)
-	alice := []string{"--server", url, "--credential", "sesame"}
-	with := func(flags []string, args ...string) []string { return append(append([]string{}, flags...), args...) }
-	must(t, cli(t, dir, "", with(alice, "import", file, "--collection", "album", "--type", "year=int32")...), "imported 3 rows")
-	must(t, cli(t, dir, "", with(alice, "import", file, "--collection", "album", "--type", "year=int32")...), "nothing to do")
-	must(t, cli(t, dir, "", with(alice, "query", "album", "year > ?", "--arg", "2000")...), "Absolution", "Drones")
-	o := must(t, cli(t, dir, "", with(alice, "--json", "query", "album", "year = 1999")...))
-	_, rest, _ := strings.Cut(o.out, `"id":"`)
-	must(t, cli(t, dir, "", with(alice, "history", rest[:26])...), "created", "alice", "Showbiz")
-
-	bob := []string{"--server", url, "--credential", "guest"}
-	if o := must(t, cli(t, dir, "", with(bob, "query", "album", "--count")...)); o.out != "2\n" {
-		t.Errorf("bob counts %q", o.out)
+// The commands in the README do what it says.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	o = cli(t, dir, `{"set":{"name":"Bob's","year":2000}}`+"\n", with(bob, "watch", "album", "--feed", "-")...)
-	if o.code == 0 || !strings.Contains(o.err, "denied") {
-		t.Errorf("bob writes: exit %d, %q %q", o.code, o.out, o.err)
+	_, section, _ := strings.Cut(string(readme), "## The command line\n")
+	_, script, _ := strings.Cut(section, "```sh\n")
+	script, _, found := strings.Cut(script, "```")
+	if !found {
+		t.Fatal("there are no commands")
 	}
-	if o := cli(t, dir, "", "--server", url, "query", "album"); o.code != exitServer || !strings.Contains(o.err, "--credential") {
-		t.Errorf("nobody: exit %d, %q", o.code, o.err)
+	s := newShell(t)
+	self, err := filepath.Abs(os.Args[0])
+	if err == nil {
+		err = os.Symlink(self, filepath.Join(s.dir, "ankurah"))
 	}
-	if o := cli(t, dir, "", "query", "album"); o.code != exitStore || !strings.Contains(o.err, "process") || strings.Count(o.err, "\n") != 1 {
-		t.Errorf("a second process: exit %d, %q", o.code, o.err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	end()
-	if o := must(t, cli(t, dir, "", "query", "album", "--count")); o.out != "3\n" {
-		t.Errorf("after the server: %q", o.out)
+	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", script)
+	cmd.Env = append(s.command().Env, "PATH="+s.dir+":"+os.Getenv("PATH"))
+	cmd.Dir = s.dir
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, errs.String())
+	}
+	for _, want := range []string{"imported 2 rows into city", "  Akureyri  IS", `"name":"Reykjavík"`, "by index country,name", `name="Höfn"`, "by alice"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in %s", want, out.String())
+		}
 	}
 }

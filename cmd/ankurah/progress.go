@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/ankurah/ankurah-go/internal/importer"
 )
 
 // progress shows how far an import is: a bar on a terminal, a line at every
@@ -15,58 +17,51 @@ type progress struct {
 	bar   bool
 	width func() (int, int)
 
-	what  string
 	size  int64
+	phase string
 	begun time.Time
 	drawn time.Time
-	tenth int64
-	first int // rows done when it began
+	tenth int
+	first int // rows done when the phase began
 }
 
 const barWidth = 24
 
-func newProgress(a *app, quiet bool) *progress {
-	return &progress{w: a.err, quiet: quiet, bar: a.errTTY, width: func() (int, int) { return terminalSize(a.err) }}
+func newProgress(a *app, size int64, quiet bool) *progress {
+	return &progress{w: a.err, quiet: quiet, bar: a.errTTY, width: func() (int, int) { return terminalSize(a.err) }, size: max(size, 1)}
 }
 
-// begin begins a pass over size bytes.
-func (p *progress) begin(what string, size int64) {
-	p.what, p.size, p.begun, p.drawn, p.tenth, p.first = what, size, time.Now(), time.Time{}, 0, -1
-}
-
-// at shows that the pass is at a byte and a row, of so many rows; 0 when that
-// is not known.
-func (p *progress) at(at int64, rows, of int) {
+// at shows how far the import is.
+func (p *progress) at(is importer.Progress) {
 	if p.quiet {
 		return
 	}
-	if p.first < 0 {
-		p.first = rows
-	}
 	now := time.Now()
-	share := float64(at) / float64(max(p.size, 1))
-	if of > 0 {
-		share = float64(rows) / float64(of)
+	phase, share := "checking", float64(is.Read)/float64(p.size)
+	if is.Of > 0 {
+		phase, share = "importing", float64(is.Rows)/float64(is.Of)
+	}
+	if p.phase != phase {
+		p.phase, p.begun, p.drawn, p.first = phase, now, time.Time{}, is.Rows
 	}
 	if !p.bar {
-		if tenth := int64(share * 10); of > 0 && tenth > p.tenth {
+		if tenth := int(share * 10); is.Of > 0 && tenth > p.tenth {
 			p.tenth = tenth
-			fmt.Fprintf(p.w, "%s: %3d%%, %d of %d rows\n", p.what, tenth*10, rows, of)
+			fmt.Fprintf(p.w, "%s: %3d%%, %d of %d rows\n", phase, tenth*10, is.Rows, is.Of)
 		}
 		return
 	}
-	last := of > 0 && rows == of
-	if now.Sub(p.drawn) < 100*time.Millisecond && !last {
+	if now.Sub(p.drawn) < 100*time.Millisecond && is.Rows != is.Of {
 		return
 	}
 	p.drawn = now
 	full := int(share * barWidth)
-	line := fmt.Sprintf("%s %s%s %3.0f%%  %d rows", p.what, strings.Repeat("█", full), strings.Repeat("░", barWidth-full), share*100, rows)
-	if took := now.Sub(p.begun); took > 200*time.Millisecond && rows > p.first {
-		rate := float64(rows-p.first) / took.Seconds()
+	line := fmt.Sprintf("%s %s%s %3.0f%%  %d rows", phase, strings.Repeat("█", full), strings.Repeat("░", barWidth-full), share*100, is.Rows)
+	if took := now.Sub(p.begun); took > 200*time.Millisecond && is.Rows > p.first {
+		rate := float64(is.Rows-p.first) / took.Seconds()
 		line += fmt.Sprintf("  %.0f rows/s", rate)
-		if of > rows {
-			line += fmt.Sprintf("  %.0f s left", float64(of-rows)/rate)
+		if is.Of > is.Rows {
+			line += fmt.Sprintf("  %.0f s left", float64(is.Of-is.Rows)/rate)
 		}
 	}
 	columns, _ := p.width()

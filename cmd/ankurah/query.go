@@ -18,6 +18,31 @@ type selection struct {
 	Arg        []string `help:"Value of the next ? in the query." placeholder:"VALUE" sep:"none"`
 }
 
+// arguments returns the query's parameters: the texts of --arg, which binding
+// converts to what they are compared with. There is one for each.
+func (c *selection) arguments() ([]any, error) {
+	q, err := ankql.Parse(c.Query)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for _, e := range []ankql.Expr{q.Where, q.Limit, q.After} {
+		for p := range ankql.Params(e) {
+			if n++; p.Name != "" {
+				return nil, usage(fmt.Errorf("the query has a parameter :%s", p.Name), "write ? instead, and give each an --arg in their order")
+			}
+		}
+	}
+	if n != len(c.Arg) {
+		return nil, usage(fmt.Errorf("the query has %d ?, and %s given", n, count(len(c.Arg), "--arg")), "give each ? an --arg")
+	}
+	out := make([]any, n)
+	for k, t := range c.Arg {
+		out[k] = t
+	}
+	return out, nil
+}
+
 type queryCommand struct {
 	selection
 	CSV   bool `help:"Print CSV." name:"csv"`
@@ -32,6 +57,10 @@ func (c *queryCommand) Run(a *app) error {
 	if c.Limit < 0 {
 		return usage(fmt.Errorf("--limit %d", c.Limit), "give a positive number, or 0 for all")
 	}
+	args, err := c.arguments()
+	if err != nil {
+		return err
+	}
 	text, err := limited(c.Query, c.Limit)
 	if err != nil {
 		return err
@@ -41,7 +70,6 @@ func (c *queryCommand) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		args := arguments(c.Arg)
 		if c.Count {
 			n, err := cities.Count(a.ctx, s, text, args...)
 			if err != nil {
@@ -148,12 +176,16 @@ func count(n int, thing string) string {
 type explainCommand struct{ selection }
 
 func (c *explainCommand) Run(a *app) error {
+	args, err := c.arguments()
+	if err != nil {
+		return err
+	}
 	return a.with(false, func(s *store) error {
 		in, err := s.known(c.Collection)
 		if err != nil {
 			return err
 		}
-		plan, err := in.Explain(a.ctx, s, c.Query, arguments(c.Arg)...)
+		plan, err := in.Explain(a.ctx, s, c.Query, args...)
 		if err != nil {
 			return err
 		}

@@ -107,13 +107,16 @@ func (a *app) openEngine(create bool) (storage.Engine, error) {
 		}
 		return storage.Open(a.ctx, a.Store)
 	}
+	if a.Data == "" {
+		return nil, usage(errors.New("--data is empty"), "name the folder of the store")
+	}
 	if !create {
 		entries, err := os.ReadDir(a.Data)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 			return nil, missing("there is no store in "+a.Data, "import something first, or name another folder with --data")
 		}
 		if err != nil {
-			return nil, err
+			return nil, usage(err, "--data names the folder of a store")
 		}
 	}
 	return pebble.Open(a.ctx, a.Data, &pebble.Options{NoSync: !a.Sync})
@@ -186,14 +189,4 @@ func (s *store) columns(name string) []string {
 		}
 	}
 	return keys
-}
-
-// arguments makes query parameters of --arg: texts, which binding converts to
-// what they are compared with.
-func arguments(texts []string) []any {
-	out := make([]any, len(texts))
-	for k, t := range texts {
-		out[k] = t
-	}
-	return out
 }

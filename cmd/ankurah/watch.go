@@ -21,6 +21,10 @@ type watchCommand struct {
 type changeSet = ankurah.ChangeSet[record]
 
 func (c *watchCommand) Run(a *app) error {
+	args, err := c.arguments()
+	if err != nil {
+		return err
+	}
 	var edits io.Reader
 	switch c.Feed {
 	case "":
@@ -42,7 +46,7 @@ func (c *watchCommand) Run(a *app) error {
 				return err
 			}
 		}
-		q, err := in.Query(a.ctx, s.Session, c.Query, arguments(c.Arg)...)
+		q, err := in.Query(a.ctx, s.Session, c.Query, args...)
 		if err != nil {
 			return err
 		}

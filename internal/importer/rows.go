@@ -1,4 +1,4 @@
-package main
+package importer
 
 import (
 	"bufio"
@@ -9,29 +9,30 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// row is one row of an input: its keys in the order of the file for CSV,
-// sorted for JSON.
+// row is one row of a source: its keys in the order of the file for CSV,
+// sorted for JSON. It holds until the next is read.
 type row struct {
 	number int // from 1
 	keys   []string
 	values []any // texts for CSV; for JSON nil, bool, string, json.Number, []any, map[string]any
 }
 
-// detect names the format of an input by the end of its name, else by how it
+// detect names the format of a source by the end of its name, else by how it
 // begins.
-func detect(name string, r *bufio.Reader) (string, error) {
+func detect(name string, r *bufio.Reader) (Format, error) {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".ndjson", ".jsonl":
-		return "ndjson", nil
+		return NDJSON, nil
 	case ".csv":
-		return "csv", nil
+		return CSV, nil
 	}
-	// The start of the input, or all of it when it is shorter.
+	// The start of the source, or all of it when it is shorter.
 	head, err := r.Peek(512)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 		return "", err
@@ -39,29 +40,29 @@ func detect(name string, r *bufio.Reader) (string, error) {
 	head = bytes.TrimSpace(bytes.TrimPrefix(head, utf8Mark))
 	switch {
 	case len(head) > 0 && head[0] == '[':
-		return "json", nil
+		return JSON, nil
 	case len(head) > 0 && head[0] == '{':
-		return "ndjson", nil
+		return NDJSON, nil
 	case strings.EqualFold(filepath.Ext(name), ".json"):
-		return "json", nil
+		return JSON, nil
 	}
-	return "csv", nil
+	return CSV, nil
 }
 
 // utf8Mark is what some programs begin a text file with.
 var utf8Mark = []byte("\ufeff")
 
-// readRows yields the rows of an input one by one. The iteration ends with the
+// readRows yields the rows of a source one by one. The iteration ends with the
 // first error.
-func readRows(format string, r *bufio.Reader) iter.Seq2[row, error] {
+func readRows(format Format, r *bufio.Reader) iter.Seq2[row, error] {
 	if head, err := r.Peek(len(utf8Mark)); err == nil && bytes.Equal(head, utf8Mark) {
 		// Discarding what was just peeked cannot fail.
 		_, _ = r.Discard(len(utf8Mark))
 	}
 	switch format {
-	case "csv":
+	case CSV:
 		return readCSV(r)
-	case "json":
+	case JSON:
 		return readArray(r)
 	}
 	return readObjects(r)
@@ -78,19 +79,20 @@ func readCSV(in io.Reader) iter.Seq2[row, error] {
 			err = checkHeader(head)
 		}
 		if err != nil {
-			yield(row{}, csvError(err))
+			yield(row{}, csvError(err, 0))
 			return
 		}
+		r.ReuseRecord = true // of texts, which are not reused
+		values := make([]any, len(head))
 		for n := 1; ; n++ {
 			cells, err := r.Read()
 			if err == io.EOF {
 				return
 			}
 			if err != nil {
-				yield(row{}, csvError(err))
+				yield(row{}, csvError(err, n))
 				return
 			}
-			values := make([]any, len(cells))
 			for k, c := range cells {
 				values[k] = c
 			}
@@ -113,93 +115,102 @@ func checkHeader(head []string) error {
 	return nil
 }
 
-func csvError(err error) error {
-	if _, ok := errors.AsType[*csv.ParseError](err); ok {
-		return badInput(err, "every row needs the columns of the header; say --format if this is no CSV")
+func csvError(err error, n int) error {
+	if _, ok := errors.AsType[*csv.ParseError](err); !ok && n > 0 {
+		return err // of the file
 	}
-	return badInput(err, "the first line of a CSV names its columns")
+	return &Error{Reason: BadCSV, Row: n, Err: err}
+}
+
+// objects reads JSON objects one by one.
+type objects struct {
+	*json.Decoder
+	fields map[string]any
+	row
+}
+
+func newObjects(in io.Reader) *objects {
+	d := json.NewDecoder(in)
+	d.UseNumber()
+	return &objects{Decoder: d}
 }
 
 func readArray(in io.Reader) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
-		d := json.NewDecoder(in)
-		d.UseNumber()
-		first, err := d.Token()
+		o := newObjects(in)
+		first, err := o.Token()
 		if err == nil && first != json.Delim('[') {
-			err = errors.New("it does not begin with [")
+			err = errors.New("the text does not begin with [")
 		}
-		n := 0
-		for err == nil && d.More() {
-			n++
-			var r row
-			if r, err = readObject(d, n); err == nil && !yield(r, nil) {
+		for err == nil && o.More() {
+			if err = o.next(); err == nil && !yield(o.row, nil) {
 				return
 			}
 		}
 		if err == nil {
-			_, err = d.Token()
+			_, err = o.Token()
 		}
 		if err == nil {
-			if _, err = d.Token(); err == nil {
+			if _, err = o.Token(); err == nil {
 				err = errors.New("something follows the array")
 			} else if err == io.EOF {
 				return
 			}
 		}
-		yield(row{}, jsonError(err, n))
+		yield(row{}, jsonError(err, o.number))
 	}
 }
 
 func readObjects(in io.Reader) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
-		d := json.NewDecoder(in)
-		d.UseNumber()
-		for n := 1; ; n++ {
-			r, err := readObject(d, n)
+		o := newObjects(in)
+		for {
+			err := o.next()
 			if err == io.EOF {
 				return
 			}
 			if err != nil {
-				yield(row{}, jsonError(err, n))
+				yield(row{}, jsonError(err, o.number))
 				return
 			}
-			if !yield(r, nil) {
+			if !yield(o.row, nil) {
 				return
 			}
 		}
 	}
 }
 
-func readObject(d *json.Decoder, n int) (row, error) {
-	var fields map[string]any
-	if err := d.Decode(&fields); err != nil {
-		return row{}, err
+// next reads the next object into the row.
+func (o *objects) next() error {
+	o.number++
+	clear(o.fields)
+	if err := o.Decode(&o.fields); err != nil {
+		return err
 	}
-	if fields == nil {
-		return row{}, errors.New("null is no object")
+	if o.fields == nil {
+		return errors.New("null is no object")
 	}
-	r := row{number: n, keys: make([]string, 0, len(fields))}
-	for k := range fields {
-		r.keys = append(r.keys, k)
+	// Rows mostly have the fields of the row before.
+	same := len(o.keys) == len(o.fields)
+	for k := 0; same && k < len(o.keys); k++ {
+		_, same = o.fields[o.keys[k]]
 	}
-	slices.Sort(r.keys)
-	r.values = make([]any, len(r.keys))
-	for i, k := range r.keys {
-		r.values[i] = fields[k]
+	if !same {
+		o.keys = slices.Sorted(maps.Keys(o.fields))
 	}
-	return r, nil
+	o.values = o.values[:0]
+	for _, k := range o.keys {
+		o.values = append(o.values, o.fields[k])
+	}
+	return nil
 }
 
 func jsonError(err error, n int) error {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	text := err.Error()
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field == "" {
-		text = "a " + wrong.Value + " is no object"
+		err = errors.New("a " + wrong.Value + " is no object")
 	}
-	if n > 0 {
-		text = fmt.Sprintf("row %d: %s", n, text)
-	}
-	return badInput(errors.New(text), "rows are JSON objects, in an array (--format json) or one after the other (--format ndjson)")
+	return &Error{Reason: BadJSON, Row: n, Err: err}
 }
