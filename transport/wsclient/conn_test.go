@@ -33,7 +33,7 @@ type script struct {
 }
 
 type step struct {
-	dial  error         // or
+	dial  error         // after lasts, or
 	ready bool          // after no time
 	lasts time.Duration // then
 	err   error
@@ -54,9 +54,10 @@ func (s *script) pop() {
 
 func (s *script) dial(_ context.Context, address *url.URL) (transport.Conn, error) {
 	s.log = append(s.log, fmt.Sprint(time.Since(s.began), " ", address.Host))
-	if err := s.next().dial; err != nil {
+	if step := s.next(); step.dial != nil {
 		s.pop()
-		return nil, err
+		time.Sleep(step.lasts)
+		return nil, step.dial
 	}
 	c := &fakeConn{}
 	s.conns = append(s.conns, c)
@@ -302,7 +303,7 @@ func (f connectFunc) Connect(ctx context.Context, c transport.Conn, h transport.
 
 func TestWaitConnectedSaysWhyNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{steps: []step{{dial: errDown}, {err: nil}}}
+		s := &script{steps: []step{{dial: errDown, lasts: time.Millisecond}, {err: nil}}}
 		for range 100 {
 			s.steps = append(s.steps, step{lasts: time.Second, err: fmt.Errorf("ankurah: unauthenticated")})
 		}
