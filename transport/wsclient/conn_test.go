@@ -337,7 +337,7 @@ func TestWaitConnectedSaysWhyNot(t *testing.T) {
 
 func TestStateIsASignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{steps: []step{{dial: errDown}, {ready: true, lasts: time.Second, err: errDown}}}
+		s := &script{steps: []step{{dial: errDown, lasts: time.Millisecond}, {ready: true, lasts: time.Second, err: errDown}}}
 		c := s.start(t, config{})
 		var mu sync.Mutex
 		var seen []string
