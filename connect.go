@@ -35,6 +35,8 @@ type wireConn struct {
 	cancel context.CancelFunc
 	writer sync.WaitGroup
 
+	try func(frame []byte) bool // sends what can be sent at once; nil: unknown
+
 	// Under the node's lock.
 	sending bool
 	gone    func(error) // tells the core that the connection has ended
@@ -51,23 +53,32 @@ func (x *executor) Wake(k *core.Conn) {
 		return
 	}
 	w.sending = true
-	w.writer.Add(1)
-	go w.send()
+	n.ready = append(n.ready, w)
 }
 
-// send sends what is ready, until nothing is.
-func (w *wireConn) send() {
-	defer w.writer.Done()
-	for {
-		w.n.mu.Lock()
+// flush sends what a call of the core made ready: at once where a connection
+// takes it without waiting, else in a goroutine. It is called under the lock.
+func (n *Node) flush() {
+	for _, w := range n.ready {
 		frames, end := w.core.Take()
+		for w.try != nil && len(frames) > 0 && w.try(frames[0]) {
+			frames = frames[1:]
+		}
 		if len(frames) == 0 && !end {
 			w.sending = false
-			w.n.mu.Unlock()
-			return
+			continue
 		}
-		w.n.idle.Broadcast()
-		w.n.mu.Unlock()
+		w.writer.Add(1)
+		go w.send(frames, end)
+	}
+	clear(n.ready)
+	n.ready = n.ready[:0]
+}
+
+// send sends frames and then what is ready, until nothing is.
+func (w *wireConn) send(frames [][]byte, end bool) {
+	defer w.writer.Done()
+	for {
 		for _, f := range frames {
 			if err := w.conn.Send(w.ctx, f); err != nil {
 				w.cancel() // the receiver ends and says why
@@ -79,6 +90,15 @@ func (w *wireConn) send() {
 			w.cancel()
 			return
 		}
+		w.n.mu.Lock()
+		frames, end = w.core.Take()
+		if len(frames) == 0 && !end {
+			w.sending = false
+			w.n.mu.Unlock()
+			return
+		}
+		w.n.idle.Broadcast()
+		w.n.mu.Unlock()
 	}
 }
 
@@ -176,6 +196,9 @@ func (n *Node) tick(stop chan struct{}) {
 
 func (n *Node) newConn(ctx context.Context, c transport.Conn) *wireConn {
 	w := &wireConn{n: n, conn: c}
+	if t, ok := c.(transport.TrySender); ok {
+		w.try = t.TrySend
+	}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	return w
 }

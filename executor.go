@@ -22,6 +22,7 @@ func (n *Node) locked(f func()) []effect {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	f()
+	n.flush()
 	asked := n.effects
 	n.effects = nil
 	return asked

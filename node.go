@@ -79,6 +79,7 @@ type Node struct {
 	random   randomSource
 	commits  sync.WaitGroup // commits under way
 	closing  bool
+	ready    []*wireConn   // with something to send
 	conns    int           // connections
 	draining int           // calls of Drain under way
 	ticking  chan struct{} // closed when the last one has ended

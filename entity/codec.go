@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/ankurah/ankurah-go/event"
@@ -15,12 +16,14 @@ const (
 	maxTips    = 1 << 16
 	maxEntries = 1 << 14
 	tipSize    = id.Size + len(event.Digest{})
+	minEntry   = 2 + id.Size // bytes of an entry, at least
 )
 
 // Append appends the state's encoding: rev (1), tips (2, repeated: event ID
 // and digest), properties (3, repeated). Entity ID and collection stand in the
 // key or the message that holds it.
 func (s *State) Append(b []byte) []byte {
+	b = slices.Grow(b, s.encodedSize())
 	b = pb.AppendUint64(b, 1, s.rev)
 	for k := range s.head {
 		t := &s.head[k]
@@ -50,11 +53,22 @@ func (s *State) Append(b []byte) []byte {
 	return b
 }
 
+// encodedSize returns about how long the encoding is, rather more than less.
+func (s *State) encodedSize() int {
+	n := 12 + len(s.head)*(tipSize+2)
+	for k := range s.entries {
+		e := &s.entries[k]
+		n += id.Size + 16 + len(e.Key) + len(e.Kind) + e.Value.Size()
+	}
+	return n
+}
+
 // Decode reads what [State.Append] wrote. Kinds decode their own part when
 // they need it, so no registry is wanted. The state does not alias b.
 func Decode(collection string, entity id.ID, b []byte) (*State, error) {
 	s := &State{id: entity, collection: collection}
-	r := pb.NewReader("state of "+collection, b)
+	s.entries = make([]Entry, 0, min(pb.Count(b, 3), len(b)/minEntry))
+	r := pb.NewReader("state", b)
 	for r.Next() {
 		switch r.Num {
 		case 1:
@@ -78,9 +92,12 @@ func Decode(collection string, entity id.ID, b []byte) (*State, error) {
 }
 
 func (s *State) decodeTip(r *pb.Reader) {
-	var tip [tipSize]byte
-	r.Fixed(tip[:])
-	t := event.Tip{ID: id.ID(tip[:id.Size]), Digest: event.Digest(tip[id.Size:])}
+	var t event.Tip
+	if b := r.Bytes(); len(b) == tipSize {
+		t.ID, t.Digest = id.ID(b[:id.Size]), event.Digest(b[id.Size:])
+	} else {
+		r.Fail(strconv.Itoa(len(b)) + " bytes where " + strconv.Itoa(tipSize) + " are due")
+	}
 	switch n := len(s.head); {
 	case n == maxTips:
 		r.Fail("more than " + strconv.Itoa(maxTips) + " tips")
@@ -123,9 +140,6 @@ func (s *State) decodeEntry(outer *pb.Reader) {
 		outer.Fail("more than " + strconv.Itoa(maxEntries) + " properties")
 	case n > 0 && s.entries[n-1].compare(e.Key, e.Kind) >= 0:
 		outer.Fail("properties are not sorted and unique")
-	}
-	if s.entries == nil {
-		s.entries = make([]Entry, 0, 8)
 	}
 	s.entries = append(s.entries, e)
 }

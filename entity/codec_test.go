@@ -184,7 +184,7 @@ func TestDecodeRefuses(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		"rev 0 in full":            {[]byte{8, 0}, "state of album, field 1 at byte 2: rev 0 is left out"},
+		"rev 0 in full":            {[]byte{8, 0}, "state, field 1 at byte 2: rev 0 is left out"},
 		"tips not sorted":          {state(tip(2), tip(1)), "sorted and unique"},
 		"a tip twice":              {state(tip(1), tip(1)), "sorted and unique"},
 		"a short tip":              {pb.AppendBytes(nil, 2, make([]byte, 47)), "47 bytes where 48 are due"},

@@ -47,6 +47,13 @@ type Acceptor interface {
 	Accept(ctx context.Context, c Conn) error
 }
 
+// TrySender is a [Conn] that can say whether sending would have to wait.
+type TrySender interface {
+	// TrySend sends a frame and returns true, or does nothing and returns false
+	// because Send would wait or fail. It is called like Send.
+	TrySend(frame []byte) bool
+}
+
 // Drainer is an [Acceptor] that can send its clients away.
 type Drainer interface {
 	// Drain asks the clients of all connections, also of those that Accept

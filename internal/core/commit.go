@@ -141,10 +141,11 @@ func (c *Core) start(t *tx) {
 		return
 	}
 	c.waiting = append(c.waiting, t)
-	for _, w := range t.writes {
+	tips := make([]tip, len(t.writes))
+	for k, w := range t.writes {
 		tp := c.tips[w.After.ID()]
 		if tp == nil {
-			tp = &tip{}
+			tp = &tips[k]
 			c.tips[w.After.ID()] = tp
 		}
 		tp.hold(w.After)
@@ -155,6 +156,15 @@ func (c *Core) start(t *tx) {
 	}
 	t.admit()
 	c.flush()
+}
+
+// mentions returns about how many entities a request names.
+func (r *Request) mentions() int {
+	n := len(r.Edits) + len(r.Events)
+	if r.move != nil {
+		n += len(r.move.steps)
+	}
+	return n
 }
 
 // stateKey names a state to read.
@@ -171,7 +181,8 @@ func (c *Core) missing(t *tx) []stateKey {
 			return
 		}
 		if noted == nil {
-			noted = map[id.ID]bool{}
+			n := t.req.mentions()
+			noted, keys = make(map[id.ID]bool, n), make([]stateKey, 0, n)
 		}
 		noted[entityID] = true
 		keys = append(keys, stateKey{collection, entityID})
@@ -231,7 +242,7 @@ func (c *Core) read(t *tx, keys []stateKey) {
 			return
 		}
 		if t.loaded == nil || t.seq != snap.Seq {
-			t.loaded, t.seq = map[id.ID]*entity.State{}, snap.Seq
+			t.loaded, t.seq = make(map[id.ID]*entity.State, len(keys)), snap.Seq
 		}
 		for k, key := range keys {
 			t.loaded[key.entity] = states[k]

@@ -125,21 +125,22 @@ type Core struct {
 	touchedPeers []*Peer // that a commit has something to tell
 
 	// Of an ephemeral node.
-	joined  bool   // it belongs to a system and a principal
-	subject string // the principal
-	server  id.ID  // epoch of the store that the bases are copies of
-	offset  int64  // the server's clock minus this one, milliseconds
-	pends   map[id.ID]*pend
-	outbox  []*outTx
-	outByID map[event.TxID]*outTx
-	outSeq  uint64
-	rejSeq  uint64
-	refused map[event.TxID]error // by this process's connections
-	dropped map[id.ID]bool       // events, and entities that they created
-	renamed map[id.ID]id.ID      // events that were made again
-	link    *Link                // the connection to a durable node, nil while there is none
-	retryAt uint64               // when to send the outbox again, 0: no need
-	early   bool                 // the server's clock was behind what was sent
+	joined   bool   // it belongs to a system and a principal
+	subject  string // the principal
+	server   id.ID  // epoch of the store that the bases are copies of
+	offset   int64  // the server's clock minus this one, milliseconds
+	pends    map[id.ID]*pend
+	outbox   []*outTx
+	outByID  map[event.TxID]*outTx
+	creators map[id.ID]*outTx // entities that a transaction of the outbox creates
+	outSeq   uint64
+	rejSeq   uint64
+	refused  map[event.TxID]error // by this process's connections
+	dropped  map[id.ID]bool       // events, and entities that they created
+	renamed  map[id.ID]id.ID      // events that were made again
+	link     *Link                // the connection to a durable node, nil while there is none
+	retryAt  uint64               // when to send the outbox again, 0: no need
+	early    bool                 // the server's clock was behind what was sent
 }
 
 // tip is the newest state of an entity that n transactions in flight wrote, nil
@@ -163,7 +164,7 @@ func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (
 		tips: map[id.ID]*tip{}, flying: map[id.ID]id.ID{}, flyingTx: map[event.TxID]*tx{},
 		reactor: reactor.NewScanning(), queries: map[*Query]struct{}{},
 		byReactor: map[*reactor.Query]*Query{}, peers: map[*Peer]struct{}{},
-		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, refused: map[event.TxID]error{},
+		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{}, refused: map[event.TxID]error{},
 		dropped: map[id.ID]bool{}, renamed: map[id.ID]id.ID{},
 	}
 	if err := c.load(ctx, snap); err != nil {

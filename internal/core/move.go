@@ -100,6 +100,7 @@ type mover struct {
 	m       *move
 	order   []id.ID
 	touched map[id.ID]*moved
+	slab    []moved  // to be used
 	settled []*outTx // acknowledged or dropped
 	refused map[event.TxID]error
 	wants   []stateKey // whose states have to be asked for
@@ -116,7 +117,8 @@ type moved struct {
 }
 
 func (c *Core) validateMove(t *tx) error {
-	v := &mover{c: c, t: t, m: t.req.move, touched: map[id.ID]*moved{}}
+	n := t.req.mentions()
+	v := &mover{c: c, t: t, m: t.req.move, touched: make(map[id.ID]*moved, n), order: make([]id.ID, 0, n)}
 	if v.m.remake {
 		if err := v.remake(); err != nil {
 			return err
@@ -151,7 +153,12 @@ func (v *mover) at(collection string, i id.ID) *moved {
 	if e := v.touched[i]; e != nil {
 		return e
 	}
-	e := &moved{collection: collection, was: v.c.pends[i]}
+	if len(v.slab) == 0 {
+		v.slab = make([]moved, max(1, min(len(v.m.steps)-len(v.order), 64)))
+	}
+	e := &v.slab[0]
+	v.slab = v.slab[1:]
+	*e = moved{collection: collection, was: v.c.pends[i]}
 	e.before, _ = v.c.current(v.t, i)
 	e.base = e.before
 	if e.was != nil {
@@ -341,6 +348,8 @@ func (v *mover) remake() error {
 // finish makes the writes, and changes what the core keeps in memory.
 func (v *mover) finish() {
 	c, t := v.c, v.t
+	t.writes = make([]storage.EntityWrite, 0, len(v.order))
+	t.changes = make([]reactor.Change, 0, len(v.order))
 	for _, i := range v.order {
 		e := v.touched[i]
 		after := c.visible(e.base, e.events)
@@ -369,8 +378,7 @@ func (v *mover) finish() {
 	})
 	for _, o := range v.settled {
 		t.meta = append(t.meta, storage.MetaWrite{Key: seqKey(metaOutbox, o.seq)})
-		c.outbox = slices.DeleteFunc(c.outbox, func(x *outTx) bool { return x == o })
-		delete(c.outByID, o.id)
+		c.dequeue(o)
 		why := v.refused[o.id]
 		if why != nil {
 			c.rejSeq++

@@ -72,21 +72,32 @@ func (o *outTx) submission() *wire.Submit {
 // sendable is the submission as it is sent, with what it refers to.
 func (c *Core) sendable(o *outTx) *wire.Submit {
 	m := o.submission()
-	for _, earlier := range c.outbox {
-		if earlier == o {
-			break
+	o.references(func(i id.ID) {
+		if by := c.creators[i]; by != nil && by.seq < o.seq && !slices.Contains(m.After, by.id) {
+			m.After = append(m.After, by.id)
 		}
-		created := map[id.ID]bool{}
-		for _, e := range earlier.events {
-			if e.IsGenesis() {
-				created[e.Entity] = true
+	})
+	return m
+}
+
+// references calls f with the IDs that the transaction's operations hold.
+func (o *outTx) references(f func(id.ID)) {
+	for _, e := range o.events {
+		for _, op := range e.Ops {
+			if v, err := value.Decode(op.Data); err == nil {
+				eachID(v, f)
 			}
 		}
-		if len(created) > 0 && builds(o, nil, created) {
-			m.After = append(m.After, earlier.id)
-		}
 	}
-	return m
+}
+
+func eachID(v value.Value, f func(id.ID)) {
+	if v.Kind() == value.KindID {
+		f(v.ID())
+	}
+	for k := range v.Len() {
+		eachID(v.At(k), f)
+	}
 }
 
 func (o *outTx) record() []byte { return wire.Append(nil, o.submission()) }
@@ -231,6 +242,28 @@ func (c *Core) enqueue(o *outTx) {
 	c.outbox = append(c.outbox, o)
 	c.outByID[o.id] = o
 	c.outSeq = max(c.outSeq, o.seq)
+	for _, e := range o.events {
+		if e.IsGenesis() {
+			c.creators[e.Entity] = o
+		}
+	}
+}
+
+// dequeue takes a transaction out of the outbox, mostly the first.
+func (c *Core) dequeue(o *outTx) {
+	k := slices.Index(c.outbox, o)
+	if k == 0 {
+		c.outbox[0] = nil
+		c.outbox = c.outbox[1:]
+	} else {
+		c.outbox = slices.Delete(c.outbox, k, k+1)
+	}
+	delete(c.outByID, o.id)
+	for _, e := range o.events {
+		if e.IsGenesis() {
+			delete(c.creators, e.Entity)
+		}
+	}
 }
 
 // keepPending puts a validated transaction of this node's own into the outbox,
@@ -290,30 +323,14 @@ func (c *Core) dependents(refused map[event.TxID]error) map[event.TxID]error {
 	return refused
 }
 
-func builds(o *outTx, events, created map[id.ID]bool) bool {
+func builds(o *outTx, events, created map[id.ID]bool) (yes bool) {
 	for _, e := range o.events {
 		if slices.ContainsFunc(e.Parents, func(p id.ID) bool { return events[p] }) {
 			return true
 		}
-		for _, op := range e.Ops {
-			if v, err := value.Decode(op.Data); err == nil && refers(v, created) {
-				return true
-			}
-		}
 	}
-	return false
-}
-
-func refers(v value.Value, created map[id.ID]bool) bool {
-	if v.Kind() == value.KindID {
-		return created[v.ID()]
-	}
-	for k := range v.Len() {
-		if refers(v.At(k), created) {
-			return true
-		}
-	}
-	return false
+	o.references(func(i id.ID) { yes = yes || created[i] })
+	return yes
 }
 
 type dependsOnRefused struct{}

@@ -18,6 +18,9 @@ import (
 // beyond it the state is shorter to send and quicker to apply (S35).
 const maxGap = 16
 
+// bufSize is how many bytes of states are made room for at a time.
+const bufSize = 8 << 10
+
 // answer is made beside the core, from a snapshot.
 type answer struct {
 	ctx     context.Context
@@ -28,6 +31,7 @@ type answer struct {
 	frames  [][]byte
 	rows    wire.Rows // the part being made
 	size    int
+	buf     []byte // of the states in it
 }
 
 // answer runs job beside the core and sends what frames it makes, in the place
@@ -96,8 +100,9 @@ func (a *answer) full() {
 
 func (a *answer) part() {
 	a.rows.ID = a.id
-	a.frames = append(a.frames, wire.Append(nil, &a.rows))
-	a.rows, a.size = wire.Rows{}, 0
+	a.frames = append(a.frames, wire.Append(make([]byte, 0, a.size+64), &a.rows))
+	clear(a.rows.Changes)
+	a.rows, a.size, a.buf = wire.Rows{Changes: a.rows.Changes[:0], Result: a.rows.Result[:0]}, 0, nil
 }
 
 // done adds the last part.
@@ -115,20 +120,33 @@ func (a *answer) delta(s *entity.State, known uint64) (wire.Change, bool, error)
 		return x, false, nil
 	}
 	if gap := s.Rev() - known; known > 0 && known < s.Rev() && gap <= maxGap && a.filters[x.Collection].all {
-		x.Before, x.Head = known, s.Head()
-		for e, err := range a.snap.Events(a.ctx, x.Collection, x.Entity, known+1, s.Rev()) {
-			if err != nil {
-				return x, false, err
-			}
-			x.Events = append(x.Events, e.Append(nil))
+		events, err := a.gap(s, known)
+		if err != nil {
+			return x, false, err
 		}
-		if uint64(len(x.Events)) == gap {
+		if uint64(len(events)) == gap {
+			x.Before, x.Head, x.Events = known, s.Head(), events
 			return x, true, nil
 		}
-		x.Before, x.Head, x.Events = 0, nil, nil
 	}
-	x.State = s.Append(nil)
+	if need := s.Size(); cap(a.buf)-len(a.buf) < need {
+		a.buf = make([]byte, 0, max(bufSize, need)) // what was cut of the old one stays valid
+	}
+	start := len(a.buf)
+	a.buf = s.Append(a.buf)
+	x.State = a.buf[start:len(a.buf):len(a.buf)]
 	return x, true, nil
+}
+
+// gap returns the events of s behind rev known.
+func (a *answer) gap(s *entity.State, known uint64) (events [][]byte, err error) {
+	for e, err := range a.snap.Events(a.ctx, s.Collection(), s.ID(), known+1, s.Rev()) {
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, e.Append(nil))
+	}
+	return events, nil
 }
 
 // wanted returns what a peer lacks of entities by ID, or that they are not
@@ -162,6 +180,8 @@ func (a *answer) result(collection string, rows []*entity.State, known []wire.Kn
 	for _, k := range known {
 		revs[k.Entity] = k.Rev
 	}
+	a.rows.Changes = make([]wire.Change, 0, min(len(rows), wire.MaxChunk/96))
+	a.rows.Result = make([]id.ID, 0, len(rows))
 	for _, s := range rows {
 		x, lacks, err := a.delta(s, revs[s.ID()])
 		if err != nil {

@@ -179,6 +179,27 @@ func (r *Reader) Bytes() []byte {
 	return b
 }
 
+// Count returns how often a length-delimited field of that number comes in b,
+// so that what holds them can be made once. It looks no further than what is
+// malformed.
+func Count(b []byte, num protowire.Number) (n int) {
+	for len(b) > 0 {
+		got, typ, k := protowire.ConsumeTag(b)
+		if k < 0 || got > num {
+			return n
+		}
+		v := protowire.ConsumeFieldValue(got, typ, b[k:])
+		if v < 0 {
+			return n
+		}
+		if got == num {
+			n++
+		}
+		b = b[k+v:]
+	}
+	return n
+}
+
 // Rest returns what follows the current field, which was read; it aliases the
 // message.
 func (r *Reader) Rest() []byte { return r.rest }

@@ -81,7 +81,7 @@ func (q *Query) keep() int {
 // allowed, and takes them as reported.
 func (q *Query) Reset(rows []*entity.State) {
 	q.rows, q.bound, q.recent, q.commits = rows, nil, nil, nil
-	clear(q.byID)
+	q.byID = make(map[id.ID]*entity.State, len(rows))
 	for _, r := range rows {
 		q.byID[r.ID()] = r
 	}
@@ -271,7 +271,8 @@ func union(a, b []id.ID) []id.ID {
 // membership reports on a query without LIMIT: only what changed can have come
 // or gone.
 func (q *Query) membership(changes []Change) []RowChange {
-	var removed, rest []RowChange
+	var removed []RowChange
+	rest := make([]RowChange, 0, len(changes))
 	for _, c := range changes {
 		before := c.Before != nil && q.matches(c.Before)
 		_, after := q.byID[c.After.ID()]

@@ -46,6 +46,18 @@ func (c *Change) append(b []byte) []byte {
 	return appendBool(b, 8, c.Removed)
 }
 
+// minChange is the least that a change takes.
+const minChange = 20
+
+// moreChanges reads one more change of a list.
+func moreChanges(r *pb.Reader, list []Change) []Change {
+	next := change(r)
+	if list == nil {
+		list = make([]Change, 0, 1+min(pb.Count(r.Rest(), r.Num), len(r.Rest())/minChange))
+	}
+	return append(list, next)
+}
+
 func change(outer *pb.Reader) (c Change) {
 	r := pb.NewReader("change", outer.Bytes())
 	for r.Next() {

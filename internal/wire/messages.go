@@ -279,7 +279,7 @@ func (m *Rows) decode(r *pb.Reader) {
 			m.ID = number(r)
 		case 2:
 			r.Repeated()
-			m.Changes = append(m.Changes, change(r))
+			m.Changes = moreChanges(r, m.Changes)
 		case 3:
 			m.Result = ids(r)
 		case 4:
@@ -335,7 +335,7 @@ func (m *Push) decode(r *pb.Reader) {
 		switch r.Num {
 		case 1:
 			r.Repeated()
-			m.Changes = append(m.Changes, change(r))
+			m.Changes = moreChanges(r, m.Changes)
 		case 2:
 			r.Repeated()
 			m.Windows = append(m.Windows, window(r))
@@ -472,7 +472,7 @@ func (m *Ack) decode(r *pb.Reader) {
 			r.Fixed(m.Tx[:])
 		case 2:
 			r.Repeated()
-			m.Changes = append(m.Changes, change(r))
+			m.Changes = moreChanges(r, m.Changes)
 		case 3:
 			r.Repeated()
 			m.Windows = append(m.Windows, window(r))

@@ -9,6 +9,7 @@ package wire
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -99,8 +100,10 @@ func (e *malformed) Unwrap() []error { return []error{ErrMalformed, e.err} }
 
 // Append appends the frame of m.
 func Append(b []byte, m Message) []byte {
-	body := m.append(nil)
-	return append(pb.AppendLength(b, m.kind(), len(body)), body...)
+	start := len(b)
+	b = m.append(b)
+	var head [16]byte
+	return slices.Insert(b, start, pb.AppendLength(head[:0], m.kind(), len(b)-start)...)
 }
 
 // Decode reads a frame.

@@ -46,6 +46,22 @@ func (e *end) Send(ctx context.Context, frame []byte) error {
 	}
 }
 
+// TrySend is Send where it need not wait; else it does nothing and returns
+// false.
+func (e *end) TrySend(frame []byte) bool {
+	select {
+	case <-e.closed:
+		return false
+	default:
+	}
+	select {
+	case e.out <- frame:
+		return true
+	default:
+		return false
+	}
+}
+
 // Receive returns the next frame of the other end.
 func (e *end) Receive(ctx context.Context) ([]byte, error) {
 	select {
