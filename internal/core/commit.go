@@ -140,6 +140,10 @@ func (c *Core) start(t *tx) {
 		c.finish(t, err)
 		return
 	}
+	if t.empty() && c.idle() {
+		c.pass(t)
+		return
+	}
 	c.waiting = append(c.waiting, t)
 	tips := make([]tip, len(t.writes))
 	for k, w := range t.writes {
@@ -156,6 +160,27 @@ func (c *Core) start(t *tx) {
 	}
 	t.admit()
 	c.flush()
+}
+
+// empty reports whether there is nothing to write: a durable node had nothing
+// new to say.
+func (t *tx) empty() bool {
+	return len(t.writes)+len(t.meta)+len(t.req.meta) == 0
+}
+
+// idle reports whether nothing is on its way.
+func (c *Core) idle() bool { return len(c.waiting)+len(c.writing)+len(c.pubs) == 0 }
+
+// pass publishes a transaction that writes nothing, without the engine.
+func (c *Core) pass(t *tx) {
+	snap, err := c.Current()
+	if err != nil {
+		c.finish(t, err)
+		return
+	}
+	c.pubs = append(c.pubs, &publication{txs: []*tx{t}, snap: snap})
+	t.admit()
+	c.publish()
 }
 
 // mentions returns about how many entities a request names.
