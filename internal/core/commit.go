@@ -140,7 +140,7 @@ func (c *Core) start(t *tx) {
 		c.finish(t, err)
 		return
 	}
-	if t.empty() && c.idle() {
+	if len(c.dirty) == 0 && t.empty() && c.idle() {
 		c.pass(t)
 		return
 	}
