@@ -59,17 +59,19 @@ func (x *executor) Wake(k *core.Conn) {
 // flush sends what a call of the core made ready: at once where a connection
 // takes it without waiting, else in a goroutine. It is called under the lock.
 func (n *Node) flush() {
-	for _, w := range n.ready {
-		frames, end := w.core.Take()
-		for w.try != nil && len(frames) > 0 && w.try(frames[0]) {
-			frames = frames[1:]
+	for k := 0; k < len(n.ready); k++ { // taking may make more ready
+		w := n.ready[k]
+		for w.sending = w.core.Ready(); w.sending; w.sending = w.core.Ready() {
+			frames, end := w.core.Take()
+			for w.try != nil && len(frames) > 0 && w.try(frames[0]) {
+				frames = frames[1:]
+			}
+			if len(frames) > 0 || end {
+				w.writer.Add(1)
+				go w.send(frames, end)
+				break
+			}
 		}
-		if len(frames) == 0 && !end {
-			w.sending = false
-			continue
-		}
-		w.writer.Add(1)
-		go w.send(frames, end)
 	}
 	clear(n.ready)
 	n.ready = n.ready[:0]
@@ -90,15 +92,15 @@ func (w *wireConn) send(frames [][]byte, end bool) {
 			w.cancel()
 			return
 		}
-		w.n.mu.Lock()
-		frames, end = w.core.Take()
+		asked := w.n.locked(func() {
+			frames, end = w.core.Take()
+			w.sending = len(frames) > 0 || end
+			w.n.idle.Broadcast()
+		})
+		w.n.aside(asked)
 		if len(frames) == 0 && !end {
-			w.sending = false
-			w.n.mu.Unlock()
 			return
 		}
-		w.n.idle.Broadcast()
-		w.n.mu.Unlock()
 	}
 }
 
@@ -125,13 +127,8 @@ func (w *wireConn) serve(take func(frame []byte), busy, commits func() bool) err
 		})
 		if !committing {
 			n.run(asked, nil)
-		} else if len(asked) > 0 {
-			// A reader does not wait for the disk: what comes next may share it.
-			n.work.Add(1)
-			go func() {
-				defer n.work.Done()
-				n.run(asked, nil)
-			}()
+		} else {
+			n.aside(asked) // a reader does not wait for the disk: what comes next may share it
 		}
 		n.mu.Lock()
 		for busy() && w.ctx.Err() == nil {
@@ -245,7 +242,7 @@ func (n *Node) Connect(ctx context.Context, c transport.Conn, hello transport.He
 	if err != nil {
 		return permanent{err}
 	}
-	err = w.serve(func(frame []byte) { n.core.LinkFrame(l, frame) }, never, never)
+	err = w.serve(func(frame []byte) { n.core.LinkFrame(l, frame) }, l.Busy, never)
 	n.end(w, err)
 	return outcome(l.Err())
 }

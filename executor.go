@@ -33,16 +33,24 @@ func (n *Node) locked(f func()) []effect {
 func (n *Node) run(effects []effect, fulfilled *atomic.Bool) {
 	for len(effects) > 0 {
 		if fulfilled != nil && fulfilled.Load() {
-			n.work.Add(1)
-			go func() {
-				defer n.work.Done()
-				n.run(effects, nil)
-			}()
+			n.aside(effects)
 			return
 		}
 		next := effects[0]
 		effects = append(effects[1:], next()...)
 	}
+}
+
+// aside does effects on a goroutine, if there are any.
+func (n *Node) aside(effects []effect) {
+	if len(effects) == 0 {
+		return
+	}
+	n.work.Add(1)
+	go func() {
+		defer n.work.Done()
+		n.run(effects, nil)
+	}()
 }
 
 // wait starts something in the core and waits until done was called. The

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/internal/core"
@@ -71,6 +72,11 @@ func (n *Node) history(ctx context.Context, s *Session, collection string, id ID
 	if ok, err := n.core.Readable(now, s.p); err != nil || !ok {
 		return orNotFound(err, collection, id)
 	}
+	sel, allow, err := n.core.Narrow(&ankql.Selection{Collection: collection, Limit: -1}, s.p)
+	if err != nil {
+		return err
+	}
+	reads := func(s *entity.State) bool { return sel.Match(s) && (allow == nil || allow(s)) }
 	var before *entity.State
 	for e, err := range snap.Events(ctx, collection, id, 1, now.Rev()) {
 		if err != nil {
@@ -80,7 +86,8 @@ func (n *Node) history(ctx context.Context, s *Session, collection string, id ID
 		if err != nil {
 			return err
 		}
-		if !yield(describe(e, before, after), nil) {
+		// S38: only between states that the principal may read.
+		if (before == nil || reads(before)) && reads(after) && !yield(describe(e, before, after), nil) {
 			return nil
 		}
 		before = after

@@ -132,6 +132,7 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 			close(n.news)
 			n.news = nil
 		}
+		n.idle.Broadcast() // who is busy may be so no more
 	})
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	if opts.Restored && opts.Durable {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"slices"
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
@@ -129,7 +128,7 @@ func (rd reader) remoteCount(ctx context.Context, sel *ankql.Selection) (n int64
 // remoteHistory is the history that the server tells, and the pending events
 // behind it.
 func (n *Node) remoteHistory(ctx context.Context, collection string, id ID, yield func(Event, error) bool) error {
-	var raw [][]byte
+	var events []core.Past
 	var pending []*event.Event
 	err := n.ask(ctx, func(done func(error)) func() {
 		pending = n.core.PendingEvents(id)
@@ -137,8 +136,8 @@ func (n *Node) remoteHistory(ctx context.Context, collection string, id ID, yiel
 			done(nil)
 			return func() {}
 		}
-		return n.core.HistoryRemote(collection, id, func(events [][]byte, err error) {
-			raw = events
+		return n.core.HistoryRemote(collection, id, func(all []core.Past, err error) {
+			events = all
 			done(err)
 		})
 	})
@@ -148,14 +147,17 @@ func (n *Node) remoteHistory(ctx context.Context, collection string, id ID, yiel
 	if err != nil {
 		return err
 	}
-	events, err := core.DecodeEvents(raw)
-	if err != nil {
-		return err
+	for _, e := range pending {
+		events = append(events, core.Past{Event: e})
 	}
 	var before *entity.State
-	for _, e := range slices.Concat(events, pending) {
+	for _, past := range events {
+		e := past.Event
 		if e.Collection != collection {
 			return &NotFoundError{collection, id}
+		}
+		if past.Base != nil {
+			before = past.Base
 		}
 		after, err := before.Apply(n.kinds, e)
 		if err != nil {

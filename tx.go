@@ -2,6 +2,7 @@ package ankurah
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -60,21 +61,27 @@ func (tx *Tx) live() error {
 }
 
 // Confirmed waits until a durable node has accepted the committed transaction.
-// It returns a [RejectedError] when it was refused. On a durable node Commit
-// says all there is to say.
+// It returns a [RejectedError] when it was refused, [ErrTxDone] when it was
+// rolled back, [ErrClosed] when the node is closed first. On a durable node
+// Commit says all there is to say.
 func (tx *Tx) Confirmed(ctx context.Context) error {
 	n := tx.s.n
-	if n.durable {
+	switch {
+	case tx.done == nil:
+		return errNotCommitted
+	case tx.done != errAfterCommit:
+		return txDone{tx.done}
+	case n.durable:
 		return nil
 	}
 	answer := make(chan error, 1)
 	n.do(func() { n.core.Confirm(tx.id, func(err error) { answer <- err }) })
 	select {
 	case err := <-answer:
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrClosed) {
 			return &RejectedError{tx.id, err}
 		}
-		return nil
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}

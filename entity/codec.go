@@ -11,12 +11,14 @@ import (
 	"github.com/ankurah/ankurah-go/value"
 )
 
+// MaxEntries is how many properties an entity may have.
+const MaxEntries = 1 << 14
+
 // Limits of a state's encoding.
 const (
-	maxTips    = 1 << 16
-	maxEntries = 1 << 14
-	tipSize    = id.Size + len(event.Digest{})
-	minEntry   = 2 + id.Size // bytes of an entry, at least
+	maxTips  = 1 << 16
+	tipSize  = id.Size + len(event.Digest{})
+	minEntry = 2 + id.Size // bytes of an entry, at least
 )
 
 // Append appends the state's encoding: rev (1), tips (2, repeated: event ID
@@ -136,8 +138,8 @@ func (s *State) decodeEntry(outer *pb.Reader) {
 		return
 	}
 	switch n := len(s.entries); {
-	case n == maxEntries:
-		outer.Fail("more than " + strconv.Itoa(maxEntries) + " properties")
+	case n == MaxEntries:
+		outer.Fail("more than " + strconv.Itoa(MaxEntries) + " properties")
 	case n > 0 && s.entries[n-1].compare(e.Key, e.Kind) >= 0:
 		outer.Fail("properties are not sorted and unique")
 	}

@@ -108,12 +108,15 @@ func (c *Core) extended(collection string, props []schema.Property) *schema.Mode
 		copied := *known
 		m = &copied
 	}
+	all := slices.Clone(m.Properties)
 	for _, p := range props {
 		if m.Property(p.Key) == nil {
-			m.Properties = append(slices.Clone(m.Properties), p)
-			slices.SortFunc(m.Properties, func(a, b schema.Property) int { return strings.Compare(a.Key, b.Key) })
+			all = append(all, p)
 		}
 	}
+	byKey := func(a, b schema.Property) int { return strings.Compare(a.Key, b.Key) }
+	slices.SortStableFunc(all, byKey)
+	m.Properties = slices.CompactFunc(all, func(a, b schema.Property) bool { return a.Key == b.Key })
 	return m
 }
 

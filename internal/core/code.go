@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
@@ -52,6 +53,8 @@ var codes = []struct {
 	{event.ErrMalformed, wire.Malformed},
 	{property.ErrOperation, wire.Malformed},
 	{wire.ErrMalformed, wire.Malformed},
+	{entity.ErrGenesis, wire.Malformed},
+	{ErrAbsent, wire.NotFound},
 	{ErrReserved, wire.Reserved},
 	{ErrSchema, wire.Schema},
 	{ErrTooLarge, wire.TooLarge},

@@ -63,9 +63,11 @@ type tx struct {
 	seq    uint64                  // publication that they were read from
 	lookup *lookup                 // of a submission, nil before it was read
 
-	writes  []storage.EntityWrite
-	changes []reactor.Change // sorted by collection, then entity
-	size    int
+	requires []storage.Require
+	writes   []storage.EntityWrite
+	at       map[id.ID]int    // of a submission: where in writes an entity is
+	changes  []reactor.Change // sorted by collection, then entity
+	size     int
 }
 
 // maxAttempts bounds how often a lost storage race is run again. Each loss
@@ -155,7 +157,7 @@ func (c *Core) start(t *tx) {
 		tp.hold(w.After)
 		tp.n++
 		for _, e := range w.Events {
-			c.flying[e.ID] = e.Entity
+			c.flying[e.ID] = stored{e.Entity, e.Digest}
 		}
 	}
 	t.admit()
@@ -283,29 +285,33 @@ func (c *Core) read(t *tx, keys []stateKey) {
 // validate makes or checks the transaction's events and computes the states
 // they lead to.
 func (c *Core) validate(t *tx) error {
-	t.writes, t.changes, t.size, t.meta, t.told = nil, nil, 0, nil, nil
+	t.writes, t.at, t.changes, t.size, t.meta, t.told = nil, nil, nil, 0, nil, nil
 	if t.req.move != nil {
 		return c.validateMove(t)
 	}
-	for _, r := range t.req.Requires {
-		s, _ := c.current(t, r.Entity)
-		if !s.Head().Equal(r.Head) {
-			return &conflictError{r.Collection, r.Entity}
-		}
+	if t.lookup != nil && t.lookup.known {
+		return nil // whatever has happened since (S27)
 	}
-	var learned []learnedProps
+	var events []*event.Event
 	if len(t.req.Events) > 0 {
-		events, err := c.admit(t)
-		if err != nil {
+		var err error
+		if events, err = c.admit(t); err != nil {
 			return err
 		}
+	}
+	if err := c.require(t); err != nil {
+		return err
+	}
+	var learned []learnedProps
+	var err error
+	if len(t.req.Events) > 0 {
 		for _, e := range events {
 			if learned, err = c.applyEvent(t, e, learned); err != nil {
 				return err
 			}
 		}
 	} else {
-		if err := c.stands(t.req); err != nil {
+		if err = c.stands(t.req); err != nil {
 			return err
 		}
 		for k := range t.req.Edits {
@@ -318,15 +324,41 @@ func (c *Core) validate(t *tx) error {
 			}
 		}
 	}
-	if err := t.checkSize(); err != nil {
+	if err = t.checkSize(); err != nil {
 		return err
 	}
 	t.sort()
 	for _, l := range learned {
 		c.learn(l.collection, l.props)
 	}
+	for k := range t.writes {
+		for _, e := range t.writes[k].Events {
+			c.clock.Observe(e.Stamp)
+		}
+	}
 	if !c.cfg.Durable {
 		c.keepPending(t)
+	}
+	return nil
+}
+
+// require checks the transaction's preconditions. To a peer, what it may not
+// read is absent (S38).
+func (c *Core) require(t *tx) error {
+	t.requires = t.requires[:0]
+	for _, r := range t.req.Requires {
+		s, _ := c.current(t, r.Entity)
+		hidden := s != nil && !c.shows(t.req.from, s)
+		if hidden || s != nil && s.Collection() != r.Collection {
+			s = nil
+		}
+		r.Head = c.presentHead(r.Head)
+		if !s.Head().Equal(r.Head) {
+			return &conflictError{r.Collection, r.Entity}
+		}
+		if !hidden {
+			t.requires = append(t.requires, r)
+		}
 	}
 	return nil
 }
@@ -371,12 +403,20 @@ func (t *tx) checkSize() error {
 		n += len(t.writes[k].Events)
 	}
 	if n > MaxTxEvents {
-		return &limitError{"a transaction touches " + strconv.Itoa(n) + " entities, the limit is " + strconv.Itoa(MaxTxEvents)}
+		return tooManyEvents(n)
 	}
 	if t.size > MaxTxBytes {
-		return &limitError{"a transaction has " + strconv.Itoa(t.size) + " bytes of events, the limit is " + strconv.Itoa(MaxTxBytes)}
+		return tooManyBytes(t.size)
 	}
 	return nil
+}
+
+func tooManyEvents(n int) error {
+	return &limitError{"a transaction touches " + strconv.Itoa(n) + " entities, the limit is " + strconv.Itoa(MaxTxEvents)}
+}
+
+func tooManyBytes(n int) error {
+	return &limitError{"a transaction has " + strconv.Itoa(n) + " bytes of events, the limit is " + strconv.Itoa(MaxTxBytes)}
 }
 
 type limitError struct{ why string }
@@ -432,8 +472,23 @@ func (c *Core) present(i id.ID) id.ID {
 		if !again {
 			return i
 		}
-		i = now
+		i = now.ID
 	}
+}
+
+// presentHead returns a head by the present names of its tips.
+func (c *Core) presentHead(h event.Head) event.Head {
+	if len(c.renamed) == 0 {
+		return h
+	}
+	out := slices.Clone(h)
+	for k := range out {
+		for now, again := c.renamed[out[k].ID]; again; now, again = c.renamed[out[k].ID] {
+			out[k] = now
+		}
+	}
+	slices.SortFunc(out, func(a, b event.Tip) int { return a.ID.Compare(b.ID) })
+	return out
 }
 
 type learnedProps struct {
@@ -476,11 +531,20 @@ func (c *Core) applyEvent(t *tx, e *event.Event, learned []learnedProps) ([]lear
 			return nil, err
 		}
 	}
+	if err := checkState(after); err != nil {
+		return nil, err
+	}
 	t.size += e.Size()
 	if w != nil {
 		w.After = after
 		w.Events = append(w.Events, e)
 		return learned, nil
+	}
+	if len(t.req.Events) > 0 {
+		if t.at == nil {
+			t.at = make(map[id.ID]int, len(t.req.Events))
+		}
+		t.at[e.Entity] = len(t.writes)
 	}
 	t.writes = append(t.writes, storage.EntityWrite{Before: before, After: after, Events: []*event.Event{e}})
 	return learned, nil
@@ -508,25 +572,41 @@ func (t *tx) has(after *entity.State) bool {
 // mayChange answers a write to what a peer may not read as if it were absent
 // (S38).
 func (c *Core) mayChange(p *Peer, before *entity.State, e *event.Event) error {
-	if p == nil || before == nil {
-		return nil
-	}
-	if f, err := c.filter(p, e.Collection); err != nil || !f.reads(before) {
+	if before != nil && !e.IsGenesis() && !c.shows(p, before) {
 		return &submitError{e, "its parent " + e.Parents[0].String() + " is not stored", ErrUnknownParent}
 	}
 	return nil
 }
 
+// shows reports whether a peer may read a state. There is none of this node's
+// own transactions.
+func (c *Core) shows(p *Peer, s *entity.State) bool {
+	if p == nil {
+		return true
+	}
+	f, err := c.filter(p, s.Collection())
+	return err == nil && f.reads(s)
+}
+
 // write returns the transaction's write of an entity made so far. Only
 // submissions can have several events of one entity.
 func (t *tx) write(entityID id.ID) *storage.EntityWrite {
-	if len(t.req.Events) == 0 {
-		return nil
+	if k, ok := t.at[entityID]; ok {
+		return &t.writes[k]
 	}
-	for k := range t.writes {
-		if t.writes[k].After.ID() == entityID {
-			return &t.writes[k]
-		}
+	return nil
+}
+
+// MaxStateBytes bounds the size of an entity's state: one has to fit into a
+// message.
+const MaxStateBytes = 4 << 20
+
+func checkState(s *entity.State) error {
+	if n := len(s.Entries()); n > entity.MaxEntries {
+		return &limitError{s.Collection() + " " + s.ID().String() + " gets " + strconv.Itoa(n) + " properties, the limit is " + strconv.Itoa(entity.MaxEntries)}
+	}
+	if n := s.Size(); n > MaxStateBytes {
+		return &limitError{s.Collection() + " " + s.ID().String() + " gets " + strconv.Itoa(n) + " bytes, the limit is " + strconv.Itoa(MaxStateBytes)}
 	}
 	return nil
 }
@@ -618,7 +698,7 @@ func (c *Core) add(t *tx) {
 	}
 	g.meta = append(append(g.meta, t.meta...), t.req.meta...)
 	g.batch.Txs = append(g.batch.Txs, storage.Tx{
-		ID: t.req.ID, Record: record, Require: t.req.Requires, Entities: t.writes,
+		ID: t.req.ID, Record: record, Require: t.requires, Entities: t.writes,
 		Meta: g.meta[first:len(g.meta):len(g.meta)],
 	})
 }

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/ankurah/ankurah-go/internal/wire"
 )
 
@@ -12,9 +14,11 @@ type Conn struct {
 	// Handle is the executor's, to find the connection by.
 	Handle any
 
-	slots  []*slot
-	pushed int  // bytes of pushes that wait
-	ending bool // nothing follows what waits
+	slots   []*slot
+	unsent  int    // bytes that wait
+	pushed  int    // those of them that are pushes
+	drained func() // called when some were taken
+	ending  bool   // nothing follows what waits
 }
 
 // slot is a place in the order: an answer that is being made, or frames.
@@ -32,7 +36,11 @@ func (k *Conn) Take() (frames [][]byte, end bool) {
 		s := k.slots[0]
 		k.slots = k.slots[1:]
 		k.pushed -= s.pushed
+		k.unsent -= s.size()
 		frames = append(frames, s.frames...)
+	}
+	if len(frames) > 0 && k.drained != nil {
+		k.drained()
 	}
 	return frames, k.ending && len(k.slots) == 0
 }
@@ -44,9 +52,41 @@ func (k *Conn) Ready() bool {
 
 func (c *Core) send(k *Conn, m wire.Message) {
 	if !k.ending {
-		k.slots = append(k.slots, &slot{frames: [][]byte{wire.Append(nil, m)}})
+		k.put(len(k.slots), &slot{frames: [][]byte{wire.Append(nil, m)}})
 		c.ex.Wake(k)
 	}
+}
+
+// sendEarly sends frames before the answers that are being made.
+func (c *Core) sendEarly(k *Conn, frames ...[]byte) {
+	if k.ending {
+		return
+	}
+	at := k.firstOpen()
+	if at < 0 {
+		at = len(k.slots)
+	}
+	k.put(at, &slot{frames: frames})
+	c.ex.Wake(k)
+}
+
+// firstOpen returns the first place that frames will come into, -1 for none.
+func (k *Conn) firstOpen() int {
+	return slices.IndexFunc(k.slots, func(s *slot) bool { return s.open })
+}
+
+// put inserts frames before a place.
+func (k *Conn) put(at int, s *slot) {
+	k.slots = slices.Insert(k.slots, at, s)
+	k.unsent += s.size()
+	k.pushed += s.pushed
+}
+
+func (s *slot) size() (n int) {
+	for _, f := range s.frames {
+		n += len(f)
+	}
+	return n
 }
 
 // reserve keeps a place for an answer.
@@ -56,10 +96,18 @@ func (k *Conn) reserve() *slot {
 	return s
 }
 
+// postpone moves a place that is still open behind all others.
+func (k *Conn) postpone(s *slot) {
+	if at := slices.Index(k.slots, s); at >= 0 && s.open {
+		k.slots = append(slices.Delete(k.slots, at, at+1), s)
+	}
+}
+
 // fill puts an answer into its place, unless it has something already.
 func (c *Core) fill(k *Conn, s *slot, frames [][]byte) {
 	if s.open {
 		s.frames, s.open = frames, false
+		k.unsent += s.size()
 		c.ex.Wake(k)
 	}
 }

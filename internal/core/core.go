@@ -107,7 +107,7 @@ type Core struct {
 	dirty     []storage.MetaWrite // goes with the next write
 
 	tips     map[id.ID]*tip     // newest states of entities in flight
-	flying   map[id.ID]id.ID    // events in flight -> entity
+	flying   map[id.ID]stored   // events in flight
 	flyingTx map[event.TxID]*tx // transactions being read for, waiting or written
 	waiting  []*tx              // validated, for the next write
 	writing  []*tx              // the group being written
@@ -123,6 +123,8 @@ type Core struct {
 	serial       uint64 // of queries and peers
 	peers        map[*Peer]struct{}
 	touchedPeers []*Peer // that a commit has something to tell
+	refilling    bool    // windows of a published group lack rows
+	afterRefill  []func()
 
 	// Of an ephemeral node.
 	joined   bool   // it belongs to a system and a principal
@@ -137,7 +139,8 @@ type Core struct {
 	rejSeq   uint64
 	refused  map[event.TxID]error // by this process's connections
 	dropped  map[id.ID]bool       // events, and entities that they created
-	renamed  map[id.ID]id.ID      // events that were made again
+	remaking bool                 // the outbox's events are about to be made again
+	renamed  map[id.ID]event.Tip  // events that were made again
 	link     *Link                // the connection to a durable node, nil while there is none
 	retryAt  uint64               // when to send the outbox again, 0: no need
 	early    bool                 // the server's clock was behind what was sent
@@ -161,11 +164,11 @@ func (t *tip) hold(s *entity.State) {
 func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (*Core, error) {
 	c := &Core{
 		ex: ex, cfg: cfg, cache: NewCache(cfg.CacheSize),
-		tips: map[id.ID]*tip{}, flying: map[id.ID]id.ID{}, flyingTx: map[event.TxID]*tx{},
+		tips: map[id.ID]*tip{}, flying: map[id.ID]stored{}, flyingTx: map[event.TxID]*tx{},
 		reactor: reactor.NewScanning(), queries: map[*Query]struct{}{},
 		byReactor: map[*reactor.Query]*Query{}, peers: map[*Peer]struct{}{},
 		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{}, refused: map[event.TxID]error{},
-		dropped: map[id.ID]bool{}, renamed: map[id.ID]id.ID{},
+		dropped: map[id.ID]bool{}, renamed: map[id.ID]event.Tip{},
 	}
 	if err := c.load(ctx, snap); err != nil {
 		return nil, err
@@ -247,7 +250,14 @@ func (c *Core) Close() {
 	}
 	c.fail(closedError{ErrClosed})
 	for _, q := range c.inOrder() {
-		c.Unsubscribe(q)
+		c.failQuery(q, closedError{ErrClosed})
+	}
+	for _, o := range c.outbox {
+		waiters := o.waiters
+		o.waiters = nil
+		for _, done := range waiters {
+			done(closedError{ErrClosed})
+		}
 	}
 	if s := c.published.Swap(nil); s != nil {
 		s.Release()
@@ -272,7 +282,7 @@ func (c *Core) Queries() int { return len(c.queries) }
 func (c *Core) now() id.Stamp { return c.clock.Next(c.wall()) }
 
 // wall returns the wall clock, corrected by what a server's said (S4).
-func (c *Core) wall() uint64 { return uint64(int64(c.ex.Now()) + c.offset) }
+func (c *Core) wall() uint64 { return uint64(max(0, int64(c.ex.Now())+c.offset)) }
 
 // The same calls lead to the same order of everything that follows, so that a
 // simulation can be repeated: maps are walked in the order of their keys' making.

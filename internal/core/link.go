@@ -2,7 +2,9 @@ package core
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -38,19 +40,47 @@ type Link struct {
 	epoch  id.ID  // of a server whose store is another than that of the bases
 
 	queue []*move
-	busy  bool // a move is on its way into the order
+	busy  bool          // a move is on its way into the order
+	parts []wire.Change // of a message that goes on
+	again []func()      // requests to be made again after a while
 }
+
+// maxMoves is how many things that the server said may wait before no more is
+// received.
+const maxMoves = 256
+
+// Busy reports whether the node should hear no more of the server for now.
+func (l *Link) Busy() bool { return len(l.queue) > maxMoves }
 
 // request is something asked of the server.
 type request struct {
-	q     *Query // a live query's; nil of one answer
-	parts move   // what came so far
-	rows  []id.ID
-	n     uint64
-	event [][]byte
-	want  []id.ID
-	done  func(r *request, err error)
+	q          *Query // a live query's; nil of one answer
+	parts      move   // what came so far
+	rows       []id.ID
+	n          uint64
+	events     []*wire.Events
+	want       []id.ID
+	collection string       // of want
+	syncs      []syncing    // that are what the server says when this is answered
+	answer     reflect.Type // of the message that answers
+	done       func(r *request, err error)
 }
+
+// syncing is a live query, and under which number it was asked: another
+// selection has another.
+type syncing struct {
+	q  *Query
+	id uint64
+}
+
+// Messages that answer requests.
+var (
+	aRows      = reflect.TypeFor[*wire.Rows]()
+	aCount     = reflect.TypeFor[*wire.Counted]()
+	aHistory   = reflect.TypeFor[*wire.Events]()
+	aSchema    = reflect.TypeFor[*wire.Described]()
+	aSyncPoint = reflect.TypeFor[*wire.Sync]()
+)
 
 // NewLink takes a connection to a durable node. ready is called when the
 // server has accepted it.
@@ -95,6 +125,7 @@ func (c *Core) LinkGone(l *Link, err error) {
 	if c.link == l {
 		c.link = nil
 		c.retryAt = 0
+		l.again = nil
 		for _, o := range c.outbox {
 			o.sent = false
 		}
@@ -102,11 +133,19 @@ func (c *Core) LinkGone(l *Link, err error) {
 			c.setSynced(q, false)
 		}
 	}
-	requests := l.requests
+	requests, waiting := l.requests, l.queue
+	if l.resync != nil {
+		waiting = append(waiting, l.resync)
+	}
 	l.requests, l.queue, l.resync = nil, nil, nil
 	for _, n := range slices.Sorted(maps.Keys(requests)) {
 		if r := requests[n]; r.done != nil {
 			r.done(r, &linkError{"the connection ended before the answer came", ErrDisconnected})
+		}
+	}
+	for _, x := range waiting {
+		for _, done := range x.done {
+			done(&linkError{"the connection ended before the answer was taken up", ErrDisconnected})
 		}
 	}
 	c.finishConn(&l.Conn)
@@ -127,6 +166,13 @@ func (c *Core) Tick() {
 	if c.retryAt != 0 && now >= c.retryAt {
 		c.retryAt = 0
 		c.sendAgain()
+		if l := c.link; l != nil && l.phase == open {
+			again := l.again
+			l.again = nil
+			for _, f := range again {
+				f()
+			}
+		}
 	}
 	l := c.link
 	switch {
@@ -285,9 +331,9 @@ func (l *Link) number() uint64 {
 }
 
 // ask wants entities by ID.
-func (l *Link) ask(collection string, entities []wire.Known) {
+func (l *Link) ask(collection string, entities []wire.Known) *request {
 	slices.SortFunc(entities, func(a, b wire.Known) int { return a.Entity.Compare(b.Entity) })
-	r := &request{}
+	r := &request{collection: collection, answer: aRows}
 	for k := range entities {
 		if !l.epoch.IsZero() {
 			entities[k].Rev = 0
@@ -297,17 +343,29 @@ func (l *Link) ask(collection string, entities []wire.Known) {
 	n := l.number()
 	l.requests[n] = r
 	l.c.send(&l.Conn, &wire.Want{ID: n, Collection: collection, Entities: entities})
+	return r
 }
 
-// want asks for states that a change did not fit.
+// want asks for states that a change did not fit, or that may be old. Live
+// queries that may show them are synced again when the answer is there.
 func (l *Link) want(keys []stateKey) {
 	if l.err != nil || l.phase != open {
 		return
 	}
+	asked := map[string][]wire.Known{}
 	for _, k := range keys {
 		if !l.wanting[k.entity] {
 			l.wanting[k.entity] = true
-			l.ask(k.collection, []wire.Known{{Entity: k.entity}})
+			asked[k.collection] = append(asked[k.collection], wire.Known{Entity: k.entity})
+		}
+	}
+	for _, collection := range slices.Sorted(maps.Keys(asked)) {
+		r := l.ask(collection, asked[collection])
+		for _, q := range l.c.inOrder() {
+			if q.remote != nil && q.remote.synced && q.rq.Selection().Collection == collection {
+				l.c.setSynced(q, false)
+				r.syncs = append(r.syncs, syncing{q, q.remote.id})
+			}
 		}
 	}
 }
@@ -316,7 +374,7 @@ func (l *Link) want(keys []stateKey) {
 func (l *Link) follow(q *Query) {
 	n := l.number()
 	q.remote.id = n
-	l.requests[n] = &request{q: q}
+	l.requests[n] = &request{q: q, answer: aRows}
 	l.c.send(&l.Conn, l.query(n, q.remote.sel, q.rq.Rows(), true))
 }
 
@@ -346,8 +404,12 @@ func (c *Core) known(rows []*entity.State) []wire.Known {
 		}
 	}
 	slices.SortFunc(out, func(a, b wire.Known) int { return a.Entity.Compare(b.Entity) })
-	return out
+	return out[:min(len(out), maxKnown)]
 }
+
+// maxKnown is how many rows a query says it knows: more do not fit into a
+// message. It gets the others again.
+const maxKnown = 200_000
 
 // declared reports whether a program declares a model of the collection, so
 // that its fields exist even if the server has not met them.
@@ -364,10 +426,15 @@ func (l *Link) take(m wire.Message) {
 		c.send(&l.Conn, &wire.Pong{N: m.N})
 	case *wire.Pong:
 	case *wire.Ack:
-		l.apply(&move{steps: []step{{ack: m}}, windows: l.windows(m.Windows)})
+		if m.Changes = l.whole(m.Changes, m.More); !m.More {
+			l.apply(&move{steps: []step{{ack: m}}, windows: l.windows(m.Windows)})
+		}
 	case *wire.Refuse:
 		l.refused(m)
 	case *wire.Push:
+		if m.Changes = l.whole(m.Changes, m.More); m.More {
+			return
+		}
 		x := &move{}
 		for k := range m.Changes {
 			x.steps = append(x.steps, step{change: &m.Changes[k]})
@@ -377,20 +444,20 @@ func (l *Link) take(m wire.Message) {
 	case *wire.Rows:
 		l.rows(m)
 	case *wire.Counted:
-		if r := l.answered(m.ID); r != nil {
+		if r := l.answered(m.ID, m); r != nil {
 			r.n = m.N
 			r.done(r, nil)
 		}
 	case *wire.Events:
-		if r := l.requests[m.ID]; r != nil {
-			r.event = append(r.event, m.Events...)
+		if r := l.asked(m.ID, m); r != nil {
+			r.events = append(r.events, m)
 			if m.Done {
-				l.answered(m.ID)
+				delete(l.requests, m.ID)
 				r.done(r, nil)
 			}
 		}
 	case *wire.Described:
-		if r := l.answered(m.ID); r != nil {
+		if r := l.answered(m.ID, m); r != nil {
 			r.done(r, c.learnModels(m.Models))
 		}
 	case *wire.Fail:
@@ -398,7 +465,7 @@ func (l *Link) take(m wire.Message) {
 	case *wire.Sync:
 		if m.ID == l.syncID {
 			l.synchronised()
-		} else if r := l.answered(m.ID); r != nil {
+		} else if r := l.answered(m.ID, m); r != nil {
 			l.applyThen(&move{}, func(err error) { r.done(r, err) })
 		}
 	default:
@@ -416,17 +483,42 @@ func (l *Link) windows(list []wire.Window) (out []windowMove) {
 	return out
 }
 
-func (l *Link) answered(n uint64) *request {
+// whole gathers the changes of a message in parts.
+func (l *Link) whole(changes []wire.Change, more bool) []wire.Change {
+	if l.parts != nil {
+		changes = append(l.parts, changes...)
+	}
+	if l.parts = nil; more {
+		l.parts = changes
+	}
+	return changes
+}
+
+// asked returns the request that m answers, nil when it was cancelled. A server
+// that answers something else than it was asked loses the connection.
+func (l *Link) asked(n uint64, m wire.Message) *request {
 	r := l.requests[n]
+	if r == nil {
+		return nil
+	}
+	if reflect.TypeOf(m) != r.answer {
+		l.c.LinkGone(l, &linkError{"the server's answer is not of the kind that was asked for", wire.ErrMalformed})
+		return nil
+	}
+	return r
+}
+
+func (l *Link) answered(n uint64, m wire.Message) *request {
+	r := l.asked(n, m)
 	delete(l.requests, n)
 	return r
 }
 
 // rows takes a part of an answer; all of it is applied at once.
 func (l *Link) rows(m *wire.Rows) {
-	r := l.requests[m.ID]
+	r := l.asked(m.ID, m)
 	if r == nil {
-		return // cancelled
+		return
 	}
 	for k := range m.Changes {
 		r.parts.steps = append(r.parts.steps, step{change: &m.Changes[k]})
@@ -447,6 +539,11 @@ func (l *Link) rows(m *wire.Rows) {
 		for _, i := range r.want {
 			delete(l.wanting, i)
 		}
+		for _, s := range r.syncs {
+			if s.q.remote.id == s.id {
+				x.synced = append(x.synced, s.q)
+			}
+		}
 	}
 	if r.done == nil {
 		l.apply(x)
@@ -457,14 +554,42 @@ func (l *Link) rows(m *wire.Rows) {
 
 // failed takes the failure of a request or of a live query.
 func (l *Link) failed(m *wire.Fail) {
-	r := l.answered(m.ID)
+	r := l.requests[m.ID]
+	delete(l.requests, m.ID)
 	err := &remoteError{m.Code, m.Text}
 	switch {
 	case r == nil:
+	case r.q != nil && m.Code.Passes():
+		q := r.q
+		l.c.setSynced(q, false)
+		l.later(func() {
+			if !q.closed && !q.hydrating && q.remote.id == m.ID {
+				l.follow(q)
+			}
+		})
 	case r.q != nil:
 		l.c.failQuery(r.q, err)
 	case r.done != nil:
 		r.done(r, err)
+	default: // states that a change did not fit
+		for _, i := range r.want {
+			delete(l.wanting, i)
+		}
+		l.later(func() {
+			var again []wire.Known
+			for _, i := range r.want {
+				again = append(again, wire.Known{Entity: i})
+			}
+			l.ask(r.collection, again).syncs = r.syncs
+		})
+	}
+}
+
+// later does something again after a while.
+func (l *Link) later(f func()) {
+	l.again = append(l.again, f)
+	if c := l.c; c.retryAt == 0 {
+		c.retryAt = c.ex.Now() + retryDelay
 	}
 }
 
@@ -508,14 +633,12 @@ func (l *Link) synchronised() {
 	}
 	// Bases of another store that the server did not replace are of no use.
 	x.epoch = l.epoch
-	fresh := map[id.ID]bool{}
-	x.entities(l.c, func(_ string, i id.ID) { fresh[i] = true })
 	snap, err := l.c.Current()
 	if err != nil {
 		l.c.LinkGone(l, err)
 		return
 	}
-	var stale []wire.Change
+	var had []stateKey
 	l.c.ex.Read(func(ctx context.Context) error {
 		names, err := snap.Collections(ctx)
 		for _, name := range names {
@@ -523,9 +646,7 @@ func (l *Link) synchronised() {
 				if err != nil {
 					return err
 				}
-				if !fresh[s.ID()] {
-					stale = append(stale, wire.Change{Collection: name, Entity: s.ID(), Removed: true})
-				}
+				had = append(had, stateKey{name, s.ID()})
 			}
 		}
 		return err
@@ -535,13 +656,23 @@ func (l *Link) synchronised() {
 			l.c.LinkGone(l, err)
 			return
 		}
-		for k := range stale {
-			if l.c.pends[stale[k].Entity] == nil {
-				x.steps = append(x.steps, step{change: &stale[k]})
+		fresh := map[id.ID]bool{}
+		x.entities(l.c, func(_ string, i id.ID) { fresh[i] = true })
+		var stale []step
+		var ask []stateKey
+		for _, k := range had {
+			if fresh[k.entity] {
+				continue
+			}
+			stale = append(stale, step{change: &wire.Change{Collection: k.collection, Entity: k.entity, Removed: true}})
+			if p := l.c.pends[k.entity]; p != nil && p.base != nil { // edited meanwhile, upon what is of no use
+				ask = append(ask, k)
 			}
 		}
+		x.steps = append(stale, x.steps...)
 		l.resync, l.epoch = nil, id.ID{}
 		l.apply(x)
+		l.want(ask)
 	})
 }
 
@@ -550,11 +681,13 @@ func (l *Link) apply(x *move) { l.applyThen(x, nil) }
 
 func (l *Link) applyThen(x *move, done func(error)) {
 	x.link = l
-	if l.resync != nil && done == nil {
-		l.resync.add(x)
+	if done != nil {
+		x.done = append(x.done, done)
+	}
+	if l.resync != nil {
+		l.resync.add(x) // answers may build on what it holds back
 		return
 	}
-	x.done = done
 	l.queue = append(l.queue, x)
 	l.advance()
 }
@@ -580,10 +713,11 @@ func (l *Link) advance() {
 				}
 			},
 			Done: func(_ []*entity.State, err error) {
-				if x.done != nil {
-					x.done(err)
-				} else if err != nil && l.err == nil {
+				if err != nil && l.err == nil {
 					l.c.LinkGone(l, err)
+				}
+				for _, done := range x.done {
+					done(err)
 				}
 			},
 		})
@@ -602,7 +736,7 @@ func (c *Core) sendAgain() {
 		c.sendOutbox()
 		return
 	}
-	if slices.ContainsFunc(c.outbox, func(o *outTx) bool { return o.sent || !o.stored }) {
+	if c.remaking || c.link.resync != nil || slices.ContainsFunc(c.outbox, func(o *outTx) bool { return o.sent || !o.stored }) {
 		c.retryAt = c.ex.Now() + retryDelay
 		return
 	}
@@ -613,16 +747,25 @@ func (c *Core) sendAgain() {
 	}
 	for _, o := range c.outbox {
 		if slices.ContainsFunc(o.events, func(e *event.Event) bool { return c.ahead(e.Stamp, now, 0) }) {
-			c.link.apply(&move{remake: true})
+			c.remakeOutbox()
 			return
 		}
 	}
 	c.sendOutbox()
 }
 
+// remakeOutbox has the outbox made again. Nothing of it is sent meanwhile.
+func (c *Core) remakeOutbox() {
+	c.remaking = true
+	c.Commit(&Request{ID: c.newTxID(), system: true, move: &move{remake: true}, Done: func(_ []*entity.State, _ error) {
+		c.remaking = false // an error has ended committing
+		c.sendOutbox()
+	}})
+}
+
 // sendOutbox sends what was not sent, in order.
 func (c *Core) sendOutbox() {
-	if !c.Connected() {
+	if !c.Connected() || c.remaking {
 		return
 	}
 	for _, o := range c.outbox {
@@ -637,21 +780,13 @@ func (c *Core) sendOutbox() {
 func (c *Core) settled(t *tx) {
 	if t.out != nil {
 		t.out.stored = true
-		if c.Connected() && !t.out.sent && c.outByID[t.out.id] == t.out {
-			t.out.sent = true
-			c.send(&c.link.Conn, c.sendable(t.out))
+		if c.retryAt == 0 { // else the ones before it go first
+			c.sendOutbox()
 		}
 	}
 	if m := t.req.move; m != nil {
-		c.doubt(m)
 		for _, q := range m.synced {
-			c.setSynced(q, m.link != nil && m.link.err == nil)
-		}
-		if m.remake {
-			for _, o := range c.outbox {
-				o.sent = false
-			}
-			c.sendOutbox()
+			c.setSynced(q, m.link != nil && m.link.err == nil && !c.doubt(m, q))
 		}
 	}
 	for _, x := range t.told {
@@ -665,35 +800,43 @@ func (c *Core) settled(t *tx) {
 }
 
 // doubt asks for the rows of a live query that the server did not name: copies
-// of them came while the query was on its way, and are old.
-func (c *Core) doubt(m *move) {
+// of them came while the query was on its way, and are old. It reports whether
+// there are such; the query is synced when the answer is there.
+func (c *Core) doubt(m *move, q *Query) bool {
+	if q.closed || q.rq.Selection().Limit >= 0 {
+		return false
+	}
+	named := map[id.ID]bool{}
+	asked := false
 	for k := range m.windows {
-		w := &m.windows[k]
-		if !w.all || w.q.closed || w.q.rq.Selection().Limit >= 0 || m.link.err != nil {
-			continue
-		}
-		named := map[id.ID]bool{}
-		for _, i := range w.in {
-			named[i] = true
-		}
-		for _, s := range w.q.rq.Rows() {
-			if !named[s.ID()] && c.pends[s.ID()] == nil {
-				m.link.want([]stateKey{{s.Collection(), s.ID()}})
+		if w := &m.windows[k]; w.q == q && w.all {
+			asked = true
+			for _, i := range w.in {
+				named[i] = true
 			}
 		}
 	}
+	if !asked { // this was the answer
+		return false
+	}
+	rows := slices.DeleteFunc(q.rq.Rows(), func(s *entity.State) bool { return named[s.ID()] })
+	old := c.known(rows)
+	if len(old) > 0 {
+		m.link.ask(q.rq.Selection().Collection, old).syncs = []syncing{{q, q.remote.id}}
+	}
+	return len(old) > 0
 }
 
 // Fetch asks the server for a selection. done gets the IDs of its rows when
 // what they hold is applied here; rows are those known.
 func (c *Core) Fetch(sel *ankql.Selection, rows []*entity.State, done func(rows []id.ID, err error)) (cancel func()) {
-	return c.askServer(func(l *Link, n uint64) wire.Message { return l.query(n, sel, rows, false) },
+	return c.askServer(aRows, func(l *Link, n uint64) wire.Message { return l.query(n, sel, rows, false) },
 		func(r *request, err error) { done(r.rows, err) })
 }
 
 // CountRemote asks the server for the number of rows.
 func (c *Core) CountRemote(sel *ankql.Selection, done func(n uint64, err error)) (cancel func()) {
-	return c.askServer(func(l *Link, n uint64) wire.Message {
+	return c.askServer(aCount, func(l *Link, n uint64) wire.Message {
 		m := l.query(n, sel, nil, false)
 		m.Count = true
 		return m
@@ -705,7 +848,7 @@ func (c *Core) Want(collection string, i id.ID, rev uint64, done func(err error)
 	if p := c.pends[i]; p != nil {
 		rev = p.base.Rev()
 	}
-	return c.askServer(func(l *Link, n uint64) wire.Message {
+	return c.askServer(aRows, func(l *Link, n uint64) wire.Message {
 		if !l.epoch.IsZero() {
 			rev = 0
 		}
@@ -714,16 +857,24 @@ func (c *Core) Want(collection string, i id.ID, rev uint64, done func(err error)
 }
 
 // HistoryRemote asks the server for an entity's events.
-func (c *Core) HistoryRemote(collection string, i id.ID, done func(events [][]byte, err error)) (cancel func()) {
-	return c.askServer(func(_ *Link, n uint64) wire.Message {
+func (c *Core) HistoryRemote(collection string, i id.ID, done func(events []Past, err error)) (cancel func()) {
+	return c.askServer(aHistory, func(_ *Link, n uint64) wire.Message {
 		return &wire.History{ID: n, Collection: collection, Entity: i}
-	}, func(r *request, err error) { done(r.event, err) })
+	}, func(r *request, err error) {
+		var all []Past
+		for _, m := range r.events {
+			part, failed := decodePasts(collection, i, m)
+			err = errors.Join(err, failed)
+			all = append(all, part...)
+		}
+		done(all, err)
+	})
 }
 
 // Describe asks the server what it knows of a collection's schema, or with ""
 // of all, and takes it up.
 func (c *Core) Describe(collection string, done func(err error)) (cancel func()) {
-	return c.askServer(func(_ *Link, n uint64) wire.Message {
+	return c.askServer(aSchema, func(_ *Link, n uint64) wire.Message {
 		return &wire.Describe{ID: n, Collection: collection}
 	}, func(_ *request, err error) { done(err) })
 }
@@ -749,18 +900,18 @@ func (c *Core) learnModels(models [][]byte) error {
 // SyncRemote calls done when the server has answered everything that was asked
 // before, and it is applied here.
 func (c *Core) SyncRemote(done func(err error)) (cancel func()) {
-	return c.askServer(func(_ *Link, n uint64) wire.Message { return &wire.Sync{ID: n} },
+	return c.askServer(aSyncPoint, func(_ *Link, n uint64) wire.Message { return &wire.Sync{ID: n} },
 		func(_ *request, err error) { done(err) })
 }
 
-func (c *Core) askServer(make func(l *Link, n uint64) wire.Message, done func(r *request, err error)) (cancel func()) {
+func (c *Core) askServer(answer reflect.Type, make func(l *Link, n uint64) wire.Message, done func(r *request, err error)) (cancel func()) {
 	if !c.Connected() {
 		done(&request{}, &linkError{"there is no connection to a durable node", ErrDisconnected})
 		return func() {}
 	}
 	l := c.link
 	n := l.number()
-	l.requests[n] = &request{done: done}
+	l.requests[n] = &request{answer: answer, done: done}
 	c.send(&l.Conn, make(l, n))
 	return func() {
 		if l.requests[n] != nil {
@@ -874,13 +1025,28 @@ func (c *Core) within(q *Query) func(*entity.State) bool {
 	return func(s *entity.State) bool { return in[s.ID()] }
 }
 
-// DecodeEvents reads the events of a history.
-func DecodeEvents(list [][]byte) ([]*event.Event, error) {
-	out := make([]*event.Event, len(list))
-	for k, b := range list {
+// Past is an event of a history. Base is the state before it where that is not
+// what the event before led to, since there are others between.
+type Past struct {
+	Event *event.Event
+	Base  *entity.State
+}
+
+func decodePasts(collection string, i id.ID, m *wire.Events) ([]Past, error) {
+	out := make([]Past, len(m.Events))
+	for k, b := range m.Events {
 		var err error
-		if out[k], err = event.Decode(b); err != nil {
+		if out[k].Event, err = event.Decode(b); err != nil {
 			return nil, err
+		}
+	}
+	for _, x := range m.Bases {
+		if x.At >= uint64(len(out)) {
+			return nil, &malformedChange{errors.New("a state before an event that is not there")}
+		}
+		var err error
+		if out[x.At].Base, err = entity.Decode(collection, i, x.State); err != nil {
+			return nil, &malformedChange{err}
 		}
 	}
 	return out, nil

@@ -33,10 +33,11 @@ type Query struct {
 	rq        *reactor.Query
 	sink      Sink
 	allow     func(*entity.State) bool
+	ready     bool // the sink has its first rows
 	hydrating bool
+	reading   int                // which hydration is under way; what overtaken ones read is dropped
 	buffer    [][]reactor.Change // commits since the snapshot that is being read
-	next      *reactor.Query     // being hydrated to replace rq
-	waiting   []func()           // to be called when next is there, those for overtaken ones too
+	waiting   []func()           // to be called when another selection is there, those for overtaken ones too
 	short     bool               // waits for rows
 	closed    bool
 	remote    *remote // of an ephemeral node: what it is to the server
@@ -147,13 +148,7 @@ func (c *Core) Subscribe(sel *ankql.Selection, allow func(*entity.State) bool, s
 	c.serial++
 	q := &Query{n: c.serial, rq: reactor.NewQuery(sel, allow), allow: allow, sink: sink}
 	c.queries[q] = struct{}{}
-	c.hydrate(q, q.rq, allow, func() {
-		c.register(q)
-		sink.Ready()
-		if q.remote != nil && c.Connected() {
-			c.link.follow(q)
-		}
-	})
+	c.hydrate(q, q.rq, allow)
 	return q
 }
 
@@ -168,39 +163,61 @@ func (c *Core) unregister(q *Query) {
 }
 
 // hydrate reads the rows of rq from the published snapshot, applies what was
-// committed meanwhile, and calls done.
-func (c *Core) hydrate(q *Query, rq *reactor.Query, allow func(*entity.State) bool, done func()) {
+// committed meanwhile, and makes them those of q.
+func (c *Core) hydrate(q *Query, rq *reactor.Query, allow func(*entity.State) bool) {
 	snap, err := c.Current()
 	if err != nil {
 		c.failQuery(q, err)
 		return
 	}
 	q.hydrating, q.buffer = true, nil
+	q.reading++
+	reading := q.reading
 	var rows []*entity.State
 	c.ex.Read(func(ctx context.Context) (err error) {
 		rows, err = Collect(ctx, snap, rq.Hydrate(), allow)
 		return err
 	}, func(err error) {
 		snap.Release()
-		if q.closed || q.next != nil && q.next != rq {
-			return // closed, or overtaken by another change of selection
-		}
-		if err != nil {
-			c.failQuery(q, err)
-			return
-		}
-		rq.Reset(rows)
-		for _, commit := range q.buffer {
-			rq.Apply(commit)
-		}
-		if rq.Short() != nil {
-			c.hydrate(q, rq, allow, done)
-			return
-		}
-		rq.Take()
-		q.hydrating, q.buffer = false, nil
-		done()
+		c.whenWhole(func() {
+			switch {
+			case q.closed || q.reading != reading: // overtaken by another change of selection
+			case err != nil:
+				c.failQuery(q, err)
+			default:
+				c.hydrated(q, rq, allow, rows)
+			}
+		})
 	})
+}
+
+func (c *Core) hydrated(q *Query, rq *reactor.Query, allow func(*entity.State) bool, rows []*entity.State) {
+	rq.Reset(rows)
+	for _, commit := range q.buffer {
+		rq.Apply(commit)
+	}
+	if rq.Short() != nil {
+		c.hydrate(q, rq, allow)
+		return
+	}
+	rq.Take()
+	q.hydrating, q.buffer = false, nil
+	old := q.rq
+	c.unregister(q)
+	q.rq, q.allow = rq, allow
+	c.register(q)
+	if q.remote != nil {
+		c.unfollow(q)
+		c.setSynced(q, false)
+		c.Follow(q)
+	}
+	if !q.ready {
+		q.ready = true
+		q.sink.Ready()
+	} else if changes := rq.Replace(old); len(changes) > 0 {
+		q.sink.Changed(changes)
+	}
+	q.done()
 }
 
 // SetSelection replaces what a live query selects and reports the difference
@@ -210,23 +227,8 @@ func (c *Core) SetSelection(q *Query, sel *ankql.Selection, allow func(*entity.S
 		done()
 		return
 	}
-	rq := reactor.NewQuery(sel, allow)
-	q.next, q.waiting = rq, append(q.waiting, done)
-	c.hydrate(q, rq, allow, func() {
-		old := q.rq
-		c.unregister(q)
-		q.rq, q.allow, q.next = rq, allow, nil
-		c.register(q)
-		if q.remote != nil {
-			c.unfollow(q)
-			c.setSynced(q, false)
-			c.Follow(q)
-		}
-		if changes := rq.Replace(old); len(changes) > 0 {
-			q.sink.Changed(changes)
-		}
-		q.done()
-	})
+	q.waiting = append(q.waiting, done)
+	c.hydrate(q, reactor.NewQuery(sel, allow), allow)
 }
 
 // done tells those who wait for a change of selection.

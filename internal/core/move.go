@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 
@@ -23,7 +24,7 @@ type move struct {
 	windows []windowMove
 	synced  []*Query // to which a durable node has said all it knows
 	link    *Link    // that it came over, nil for none
-	done    func(error)
+	done    []func(error)
 }
 
 // step is one word: an acknowledgement, a refusal or a change.
@@ -51,6 +52,7 @@ func (m *move) add(o *move) {
 	m.steps = append(m.steps, o.steps...)
 	m.synced = append(m.synced, o.synced...)
 	m.windows = append(m.windows, o.windows...)
+	m.done = append(m.done, o.done...)
 }
 
 // entities calls f with the entities that m may touch.
@@ -200,6 +202,9 @@ func (v *mover) change(x *wire.Change, own []*event.Event) error {
 	}
 	for _, b := range x.Events {
 		ev, err := event.Decode(b)
+		if err == nil && (ev.Entity != x.Entity || ev.Collection != x.Collection) {
+			err = errors.New("an event of another entity")
+		}
 		if err != nil {
 			return &malformedChange{err}
 		}
@@ -335,11 +340,14 @@ func (v *mover) remake() error {
 				return err
 			}
 			again[k] = e
-			c.renamed[old.ID] = e.ID
+			c.renamed[old.ID] = event.Tip{ID: e.ID, Digest: e.Digest}
 			at := v.at(old.Collection, old.Entity)
 			at.events[slices.Index(at.events, old)] = e
 		}
 		o.events = again
+		for k := range o.requires {
+			o.requires[k].Head = c.presentHead(o.requires[k].Head)
+		}
 		v.t.meta = append(v.t.meta, storage.MetaWrite{Key: seqKey(metaOutbox, o.seq), Value: o.record()})
 	}
 	return nil
@@ -352,6 +360,9 @@ func (v *mover) finish() {
 	t.changes = make([]reactor.Change, 0, len(v.order))
 	for _, i := range v.order {
 		e := v.touched[i]
+		for _, t := range e.base.Head() {
+			c.clock.Observe(t.ID.Stamp()) // what is made from now on is later (S3)
+		}
 		after := c.visible(e.base, e.events)
 		switch {
 		case after == nil && e.before == nil:

@@ -13,6 +13,7 @@ import (
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/storage"
+	"github.com/ankurah/ankurah-go/value"
 )
 
 // Limits on what one peer may ask for (S33).
@@ -20,6 +21,11 @@ const (
 	maxSubs     = 10_000
 	maxDeferred = 10_000
 	maxBusy     = 512
+
+	maxDeferredSize = 32 << 20 // of requests that wait
+	maxUnsent       = 1 << 20  // of answers that wait to be sent, before the next is made
+	maxUnknown      = 16       // requests of a peer that is being authenticated
+	maxUnknownSize  = 64 << 10
 )
 
 // Times of a connection in milliseconds.
@@ -41,13 +47,16 @@ type Peer struct {
 	principal policy.Principal
 	filters   map[string]*filter
 
-	subs       map[uint64]*sub
-	submitting int                 // submissions that are not answered
-	refused    map[event.TxID]bool // whether for good
-	admitting  bool                // one has no place in the order yet
-	answering  *slot               // of the request that is being answered, nil for none
-	resuming   bool
-	deferred   []wire.Message // wait for them, or for the credential
+	subs          map[uint64]*sub
+	submitting    int                 // submissions that are not answered
+	refused       map[event.TxID]bool // whether for good, the latest
+	refusedBefore map[event.TxID]bool
+	admitting     bool  // one has no place in the order yet
+	answering     *slot // of the request that is being answered, nil for none
+	resuming      bool
+	deferred      []deferred // wait for them, or for the credential
+	deferredSize  int
+	known         bool // the credential was good
 
 	changes  []*outgoing // of the commit that is being published
 	byEntity map[id.ID]*outgoing
@@ -89,6 +98,7 @@ func (c *Core) NewPeer(handle any) *Peer {
 	c.serial++
 	p := &Peer{Conn: Conn{Handle: handle}, n: c.serial, since: c.ex.Now(), subs: map[uint64]*sub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{}}
 	p.heard = p.since
+	p.drained = func() { c.resume(p) }
 	c.peers[p] = struct{}{}
 	return p
 }
@@ -161,9 +171,9 @@ func (c *Core) PeerFrame(p *Peer, frame []byte) {
 			c.dismissWith(p, wire.Malformed, "the first message is not Hello")
 		}
 	case authenticating:
-		c.postpone(p, m)
+		c.postpone(p, m, len(frame))
 	case open:
-		c.request(p, m)
+		c.request(p, m, len(frame))
 	}
 }
 
@@ -178,13 +188,16 @@ func (c *Core) greet(p *Peer, h *wire.Hello) {
 	case c.root.IsZero():
 		c.dismiss(p, noSystem{})
 		return
+	case h.Node == c.node:
+		c.dismissWith(p, wire.Malformed, "the client's node ID is the server's: a store was copied")
+		return
 	case !h.Root.IsZero() && h.Root != c.root:
 		c.dismissWith(p, wire.System, "the client's data belongs to the system "+h.Root.String()+", the server's to "+c.root.String())
 		return
 	}
 	p.phase, p.node = authenticating, h.Node
 	c.authenticate(p, h.Credential, func(who policy.Principal) {
-		p.phase, p.principal = open, who
+		p.phase, p.principal, p.known = open, who, true
 		c.send(&p.Conn, &wire.Hello{
 			Min: wire.MinVersion, Max: wire.MaxVersion, Node: c.node, Incarnation: c.incarnation, Root: c.root,
 			Epoch: c.epoch, Now: c.ex.Now(), High: c.clock.Last(), Subject: who.Subject, App: c.cfg.LeastApp,
@@ -228,27 +241,43 @@ type authError struct{ err error }
 func (e *authError) Error() string   { return "ankurah: unauthenticated: " + e.err.Error() }
 func (e *authError) Unwrap() []error { return []error{policy.ErrUnauthenticated, e.err} }
 
-// postpone keeps a message for later.
-func (c *Core) postpone(p *Peer, m wire.Message) {
-	if len(p.deferred) >= maxDeferred {
-		c.dismissWith(p, wire.Overloaded, "more than "+strconv.Itoa(maxDeferred)+" requests wait")
+// deferred is a message that waits, and the size of its frame.
+type deferred struct {
+	m    wire.Message
+	size int
+}
+
+// postpone keeps a message for later: very little of a peer that nobody knows
+// yet.
+func (c *Core) postpone(p *Peer, m wire.Message, size int) {
+	most, bytes := maxDeferred, maxDeferredSize
+	if !p.known {
+		most, bytes = maxUnknown, maxUnknownSize
+	}
+	switch {
+	case len(p.deferred) >= most:
+		c.dismissWith(p, wire.Overloaded, "more than "+strconv.Itoa(most)+" requests wait")
+		return
+	case p.deferredSize+size > bytes:
+		c.dismissWith(p, wire.Overloaded, "requests of more than "+strconv.Itoa(bytes)+" bytes wait")
 		return
 	}
-	p.deferred = append(p.deferred, m)
+	p.deferred = append(p.deferred, deferred{m, size})
+	p.deferredSize += size
 }
 
 // request takes a message of an open connection. What reads waits for the
 // submissions before it, so that their Acks precede it (S27).
-func (c *Core) request(p *Peer, m wire.Message) {
+func (c *Core) request(p *Peer, m wire.Message, size int) {
 	switch m := m.(type) {
 	case *wire.Ping:
-		c.send(&p.Conn, &wire.Pong{N: m.N})
+		c.sendEarly(&p.Conn, wire.Append(nil, &wire.Pong{N: m.N}))
 	case *wire.Pong:
 	case *wire.Cancel:
 		c.cancel(p, m.ID)
 	default:
-		if len(p.deferred) > 0 || p.waits(m) {
-			c.postpone(p, m)
+		if len(p.deferred) > 0 || c.waits(p, m) {
+			c.postpone(p, m, size)
 			return
 		}
 		c.serve(p, m)
@@ -256,14 +285,15 @@ func (c *Core) request(p *Peer, m wire.Message) {
 }
 
 // waits reports whether m has to wait: submissions for the place in the order
-// of the one before, everything else for the outcome of all, and for the answer
-// to the request before it. So what a peer is told is never older than what it
-// was told before.
-func (p *Peer) waits(m wire.Message) bool {
+// of the one before, everything else for the outcome of all, for the answer to
+// the request before it, and until what is published has been told. So what a
+// peer is told is never older than what it was told before. A peer that does
+// not read its answers gets no more of them.
+func (c *Core) waits(p *Peer, m wire.Message) bool {
 	if _, ok := m.(*wire.Submit); ok {
 		return p.admitting
 	}
-	return p.submitting > 0 || p.answering != nil
+	return p.submitting > 0 || p.answering != nil || c.refilling || p.unsent > maxUnsent
 }
 
 // answerTo keeps a place for the answer to a request.
@@ -286,7 +316,10 @@ func (p *Peer) Submitting() bool { return p.submitting > 0 }
 
 // Busy reports whether the peer has asked for so much that nothing more should
 // be received from it for now.
-func (p *Peer) Busy() bool { return p.submitting+len(p.deferred) > maxBusy || len(p.slots) > maxBusy }
+func (p *Peer) Busy() bool {
+	return p.submitting+len(p.deferred) > maxBusy || len(p.slots) > maxBusy ||
+		p.deferredSize > maxDeferredSize/2 || p.unsent > 2*maxUnsent
+}
 
 // resume serves what waited.
 func (c *Core) resume(p *Peer) {
@@ -294,10 +327,12 @@ func (c *Core) resume(p *Peer) {
 		return
 	}
 	p.resuming = true
-	for len(p.deferred) > 0 && p.phase == open && !p.ending && !p.waits(p.deferred[0]) {
-		m := p.deferred[0]
+	for len(p.deferred) > 0 && p.phase == open && !p.ending && !c.waits(p, p.deferred[0].m) {
+		d := p.deferred[0]
+		p.deferred[0] = deferred{}
 		p.deferred = p.deferred[1:]
-		c.serve(p, m)
+		p.deferredSize -= d.size
+		c.serve(p, d.m)
 	}
 	p.resuming = false
 }
@@ -320,9 +355,7 @@ func (c *Core) serve(p *Peer, m wire.Message) {
 		c.refresh(p, m.Credential)
 	case *wire.Cancel:
 		c.cancel(p, m.ID)
-	case *wire.Ping:
-		c.send(&p.Conn, &wire.Pong{N: m.N})
-	case *wire.Pong:
+	case *wire.Pong: // of a query that was cancelled
 	default:
 		c.dismissWith(p, wire.Malformed, "a message that only servers send")
 	}
@@ -335,16 +368,16 @@ func (c *Core) cancel(p *Peer, query uint64) {
 		c.Unsubscribe(s.q)
 		c.answered(p, s.slot, nil)
 	}
-	for k, m := range p.deferred {
-		if q, ok := m.(*wire.Query); ok && q.ID == query {
-			p.deferred[k] = &wire.Pong{}
+	for k, d := range p.deferred {
+		if q, ok := d.m.(*wire.Query); ok && q.ID == query {
+			p.deferred[k].m = &wire.Pong{}
 		}
 	}
 }
 
 // refresh takes another credential of the same principal.
 func (c *Core) refresh(p *Peer, credential []byte) {
-	p.phase = authenticating
+	p.phase, p.since = authenticating, c.ex.Now()
 	c.authenticate(p, credential, func(who policy.Principal) {
 		if who.Subject != p.principal.Subject {
 			c.dismissWith(p, wire.Unauthenticated, "the new credential stands for another principal")
@@ -371,10 +404,10 @@ func (c *Core) narrowAgain(p *Peer) {
 	for _, s := range p.subsInOrder() {
 		sel, allow, err := c.Narrow(s.sel, p.principal)
 		if err != nil {
-			s.Failed(err)
+			c.failQuery(s.q, err)
 			continue
 		}
-		c.SetSelection(s.q, sel, allow, func() { c.endCommit(nil) })
+		c.SetSelection(s.q, sel, allow, func() { c.whenWhole(func() { c.endCommit(nil) }) })
 	}
 }
 
@@ -389,14 +422,35 @@ func (c *Core) filter(p *Peer, collection string) (*filter, error) {
 		return nil, err
 	}
 	f := &filter{sel, allow, sel == all && allow == nil}
-	p.filters[collection] = f
+	if c.Model(collection) != nil { // else anything may be asked for
+		p.filters[collection] = f
+	}
 	return f, nil
+}
+
+// mayRead reports whether the peer may read anything of a collection.
+func (c *Core) mayRead(p *Peer, collection string) bool {
+	f, err := c.filter(p, collection)
+	if err != nil {
+		return false
+	}
+	lit, ok := f.sel.Where.(*ankql.Literal)
+	return !ok || lit.Value.Kind() != value.KindBool || lit.Value.Bool()
 }
 
 // submit hands a transaction to the pipeline.
 func (c *Core) submit(p *Peer, m *wire.Submit) {
 	req := &Request{ID: m.Tx, Principal: p.principal, from: p}
+	if n := len(m.Events); n > MaxTxEvents {
+		c.refuse(p, m.Tx, tooManyEvents(n))
+		return
+	}
+	size := 0
 	for _, b := range m.Events {
+		if size += len(b); size > MaxTxBytes {
+			c.refuse(p, m.Tx, tooManyBytes(size))
+			return
+		}
 		e, err := event.Decode(b)
 		if err == nil && e.Tx != m.Tx {
 			err = &submitError{e, "it is of another transaction", event.ErrMalformed}
@@ -415,7 +469,7 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 		return
 	}
 	for _, t := range m.After {
-		if final, refused := p.refused[t]; refused {
+		if final, refused := p.wasRefused(t); refused {
 			if final {
 				c.refuse(p, m.Tx, dependsOnRefused{})
 			} else {
@@ -425,6 +479,7 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 		}
 	}
 	delete(p.refused, m.Tx)
+	delete(p.refusedBefore, m.Tx)
 	p.submitting++
 	p.admitting = true
 	req.admitted = func() {
@@ -460,13 +515,22 @@ func (e *afterError) Error() string {
 }
 func (e *afterError) Unwrap() error { return ErrUnknownParent }
 
-// maxRefused bounds what is remembered of a connection's refusals. Nobody
-// refers to the oldest of so many.
+// maxRefused bounds what is remembered of a connection's refusals: at least the
+// last so many. Nobody refers to older ones.
 const maxRefused = 10_000
+
+// wasRefused reports whether a transaction was refused lately, and whether for
+// good.
+func (p *Peer) wasRefused(t event.TxID) (final, refused bool) {
+	if final, refused = p.refused[t]; !refused {
+		final, refused = p.refusedBefore[t]
+	}
+	return final, refused
+}
 
 func (c *Core) refuse(p *Peer, t event.TxID, err error) {
 	if p.refused == nil || len(p.refused) >= maxRefused {
-		p.refused = map[event.TxID]bool{}
+		p.refused, p.refusedBefore = map[event.TxID]bool{}, p.refused
 	}
 	p.refused[t] = codeOf(err).Final()
 	c.send(&p.Conn, &wire.Refuse{Tx: t, Code: codeOf(err), Text: textOf(err), Now: c.ex.Now()})
@@ -482,7 +546,7 @@ func (c *Core) ack(t *tx) {
 	t.req.acked = true
 	// An answer that is being made may hold what the transaction did: the Ack
 	// goes before it, and so before pushes that the peer would need first.
-	at := slices.IndexFunc(p.slots, func(s *slot) bool { return s.open })
+	at := p.firstOpen()
 	m := &wire.Ack{Tx: t.req.ID}
 	for k := range t.writes {
 		w := &t.writes[k]
@@ -504,8 +568,7 @@ func (c *Core) ack(t *tx) {
 		c.touch(p)
 		return
 	}
-	p.slots = slices.Insert(p.slots, at, &slot{frames: [][]byte{wire.Append(nil, m)}})
-	c.ex.Wake(&p.Conn)
+	c.sendEarly(&p.Conn, ackFrames(m)...)
 }
 
 // madeUpon reports whether an event was made upon just this state, so that its
@@ -534,7 +597,7 @@ func (c *Core) ackKnown(p *Peer, req *Request) {
 			m.Changes = append(m.Changes, changes...)
 			byCollection[e.Collection] = nil
 		}
-		a.frames = append(a.frames, wire.Append(nil, m))
+		a.frames = append(a.frames, ackFrames(m)...)
 		return nil
 	}, collections(req.Events)...)
 }

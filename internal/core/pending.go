@@ -269,7 +269,7 @@ func (c *Core) dequeue(o *outTx) {
 // keepPending puts a validated transaction of this node's own into the outbox,
 // and its events on top of what the entities' bases are (S26).
 func (c *Core) keepPending(t *tx) {
-	o := &outTx{seq: c.outSeq + 1, id: t.req.ID, requires: t.req.Requires}
+	o := &outTx{seq: c.outSeq + 1, id: t.req.ID, requires: slices.Clone(t.requires)}
 	for k := range t.writes {
 		w := &t.writes[k]
 		p := c.pends[w.After.ID()]

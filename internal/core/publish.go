@@ -110,6 +110,7 @@ func (c *Core) refill(p *publication, short []*Query) {
 		}
 		reads[k] = func(ctx context.Context) ([]*entity.State, error) { return Collect(ctx, snap, sel, allow) }
 	}
+	c.refilling = true
 	c.ex.Read(func(ctx context.Context) error {
 		for k, read := range reads {
 			if read != nil {
@@ -132,10 +133,29 @@ func (c *Core) refill(p *publication, short []*Query) {
 				q.deliver()
 			}
 		}
+		c.refilling = false
 		c.endCommit(nil)
+		waiting := c.afterRefill
+		c.afterRefill = nil
+		for _, f := range waiting {
+			f()
+		}
 		c.complete(p)
+		for _, p := range c.peersInOrder() {
+			c.resume(p)
+		}
 		c.publish()
 	})
+}
+
+// whenWhole calls f, at once or when the rows are there that windows lack:
+// until then a part of what is published is told (S22).
+func (c *Core) whenWhole(f func()) {
+	if c.refilling {
+		c.afterRefill = append(c.afterRefill, f)
+		return
+	}
+	f()
 }
 
 // complete tells the committers of a published group.

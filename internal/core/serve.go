@@ -78,10 +78,7 @@ func (c *Core) answerAt(p *Peer, at *slot, request uint64, job func(*answer) err
 // put adds a change to the part being made.
 func (a *answer) put(x wire.Change) {
 	a.rows.Changes = append(a.rows.Changes, x)
-	a.size += len(x.State) + 96
-	for _, e := range x.Events {
-		a.size += len(e)
-	}
+	a.size += sizeOf(&x)
 	a.full()
 }
 
@@ -212,8 +209,9 @@ func (c *Core) serveWant(p *Peer, m *wire.Want) {
 	}, m.Collection)
 }
 
-// bindQuery makes a selection of what a peer asks for.
-func (c *Core) bindQuery(m *wire.Query) (*ankql.Selection, error) {
+// bindQuery makes a selection of what a peer asks for. Who may read nothing of
+// the collection does not learn what fields it has.
+func (c *Core) bindQuery(m *wire.Query, mayRead bool) (*ankql.Selection, error) {
 	params := make([]value.Value, len(m.Params))
 	for k, b := range m.Params {
 		var err error
@@ -221,7 +219,11 @@ func (c *Core) bindQuery(m *wire.Query) (*ankql.Selection, error) {
 			return nil, err
 		}
 	}
-	sel, err := ankql.BindTemplate(m.Text, params, c.Model(m.Collection), m.Collection)
+	model := c.Model(m.Collection)
+	if !mayRead {
+		model = nil
+	}
+	sel, err := ankql.BindTemplate(m.Text, params, model, m.Collection)
 	if err != nil && m.Lenient {
 		sel, err = ankql.BindTemplate(m.Text, params, nil, m.Collection)
 	}
@@ -232,7 +234,7 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 	fail := func(err error) {
 		c.send(&p.Conn, &wire.Fail{ID: m.ID, Code: codeOf(err), Text: textOf(err)})
 	}
-	sel, err := c.bindQuery(m)
+	sel, err := c.bindQuery(m, c.mayRead(p, m.Collection))
 	if err != nil {
 		fail(err)
 		return
@@ -295,7 +297,7 @@ func (c *Core) serveHistory(p *Peer, m *wire.History) {
 			return &absentError{m.Collection, m.Entity}
 		}
 		part, size := &wire.Events{ID: m.ID}, 0
-		var before *entity.State
+		var before, told *entity.State // the asker knows the latter
 		for e, err := range a.snap.Events(a.ctx, m.Collection, m.Entity, 1, now.Rev()) {
 			if err != nil {
 				return err
@@ -307,7 +309,12 @@ func (c *Core) serveHistory(p *Peer, m *wire.History) {
 			// S38: only between states that may be read.
 			if after.Rev() > m.After && (before == nil || f.reads(before)) && f.reads(after) {
 				b := e.Append(nil)
+				if before != told {
+					part.Bases = append(part.Bases, wire.Base{At: uint64(len(part.Events)), State: before.Append(nil)})
+					size += before.Size()
+				}
 				part.Events = append(part.Events, b)
+				told = after
 				if size += len(b); size >= wire.MaxChunk {
 					a.frames = append(a.frames, wire.Append(nil, part))
 					part, size = &wire.Events{ID: m.ID}, 0
@@ -334,10 +341,8 @@ func (c *Core) serveDescribe(p *Peer, m *wire.Describe) {
 		if model == nil || strings.HasPrefix(name, "_") {
 			continue
 		}
-		if c.cfg.Policy != nil {
-			if _, err := c.cfg.Policy.ReadFilter(p.principal, name); err != nil {
-				continue
-			}
+		if !c.mayRead(p, name) {
+			continue
 		}
 		out.Models = append(out.Models, appendModel(nil, model))
 	}
@@ -373,6 +378,7 @@ func (s *sub) Ready() {
 	rows := s.q.Rows()
 	known := s.known
 	s.known = nil
+	s.p.postpone(s.slot) // behind the commits that the rows have in them
 	s.c.answerAt(s.p, s.slot, s.id, func(a *answer) error {
 		err := a.result(s.sel.Collection, rows, known)
 		a.done()
@@ -446,18 +452,22 @@ func (p *Peer) gather(o *outgoing) {
 // about several whole ones (S37).
 func (c *Core) endCommit(t *tx) {
 	var cache pushCache
-	for _, p := range c.touchedPeers {
+	touched := c.touchedPeers
+	c.touchedPeers = nil // a peer that is cut may have something told to others
+	for _, p := range touched {
 		p.touched = false
 		c.push(p, t, &cache)
 	}
-	clear(c.touchedPeers)
-	c.touchedPeers = c.touchedPeers[:0]
+	if c.touchedPeers == nil {
+		clear(touched)
+		c.touchedPeers = touched[:0]
+	}
 }
 
 // pushCache keeps what one commit's pushes have in common: a change is encoded
 // once for all peers that get it alike.
 type pushCache struct {
-	alone map[pushKey][]byte // frames of one change
+	alone map[pushKey][][]byte // frames of one change
 }
 
 type pushKey struct {
@@ -477,8 +487,9 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 		// window comes.
 		acks[n-1].Windows, windows = windows, nil
 		for _, m := range acks {
-			c.send(&p.Conn, m)
+			p.put(len(p.slots), &slot{frames: ackFrames(m)})
 		}
+		c.ex.Wake(&p.Conn)
 	}
 	m := &wire.Push{Windows: windows}
 	var key pushKey
@@ -498,8 +509,8 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 		whole := o.whole || w == nil || len(w.Events) > 1 && !f.all
 		key = pushKey{o.now, whole}
 		if len(changes) == 1 && len(windows) == 0 {
-			if frame := cache.alone[key]; frame != nil {
-				c.pushFrame(p, frame)
+			if frames := cache.alone[key]; frames != nil {
+				c.pushOn(p, frames)
 				return
 			}
 		}
@@ -517,25 +528,72 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 	if len(m.Changes) == 0 && len(m.Windows) == 0 {
 		return
 	}
-	frame := wire.Append(nil, m)
+	frames := pushFrames(m)
 	if len(changes) == 1 && len(windows) == 0 && key.now != nil {
 		if cache.alone == nil {
-			cache.alone = map[pushKey][]byte{}
+			cache.alone = map[pushKey][][]byte{}
 		}
-		cache.alone[key] = frame
+		cache.alone[key] = frames
 	}
-	c.pushFrame(p, frame)
+	c.pushOn(p, frames)
 }
 
-// pushFrame sends a push. A peer that does not keep up is cut, and
-// resynchronises when it comes again (S33).
-func (c *Core) pushFrame(p *Peer, frame []byte) {
-	if p.pushed+len(frame) > maxPushed {
-		p.slots = nil
+// pushOn sends a push. A peer that does not keep up is cut, and resynchronises
+// when it comes again (S33).
+func (c *Core) pushOn(p *Peer, frames [][]byte) {
+	s := &slot{frames: frames}
+	if s.pushed = s.size(); p.pushed > 0 && p.pushed+s.pushed > maxPushed {
+		p.slots, p.pushed, p.unsent = nil, 0, 0
 		c.dismissWith(p, wire.Overloaded, "the connection is too slow for what happens")
 		return
 	}
-	p.pushed += len(frame)
-	p.slots = append(p.slots, &slot{frames: [][]byte{frame}, pushed: len(frame)})
+	p.put(len(p.slots), s)
 	c.ex.Wake(&p.Conn)
+}
+
+// parts cuts changes into what fits into one message each, one part at least.
+func parts(changes []wire.Change) (out [][]wire.Change) {
+	first, size := 0, 0
+	for k := range changes {
+		n := sizeOf(&changes[k])
+		if k > first && size+n > wire.MaxChunk {
+			out = append(out, changes[first:k])
+			first, size = k, 0
+		}
+		size += n
+	}
+	return append(out, changes[first:])
+}
+
+// sizeOf returns about how long the encoding of a change is.
+func sizeOf(x *wire.Change) int {
+	n := len(x.State) + 96 + 64*len(x.Head)
+	for _, e := range x.Events {
+		n += len(e) + 4
+	}
+	return n
+}
+
+func pushFrames(m *wire.Push) (frames [][]byte) {
+	all := parts(m.Changes)
+	for k, changes := range all {
+		part := &wire.Push{Changes: changes, More: k < len(all)-1}
+		if !part.More {
+			part.Windows = m.Windows
+		}
+		frames = append(frames, wire.Append(nil, part))
+	}
+	return frames
+}
+
+func ackFrames(m *wire.Ack) (frames [][]byte) {
+	all := parts(m.Changes)
+	for k, changes := range all {
+		part := &wire.Ack{Tx: m.Tx, Changes: changes, More: k < len(all)-1}
+		if !part.More {
+			part.Windows = m.Windows
+		}
+		frames = append(frames, wire.Append(nil, part))
+	}
+	return frames
 }

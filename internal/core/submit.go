@@ -8,20 +8,25 @@ import (
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/policy"
-	"github.com/ankurah/ankurah-go/storage"
 )
 
 // lookup is what the store holds of a submission's events and their parents.
 type lookup struct {
 	seq    uint64 // publication that was looked at
 	known  bool   // the transaction is stored
-	stored map[id.ID]storage.Position
+	stored map[id.ID]stored
+}
+
+// stored is an event that is there: whose it is, and its full digest.
+type stored struct {
+	entity id.ID
+	digest event.Digest
 }
 
 var errReadAgain = errors.New("ankurah: read again")
 
 func look(ctx context.Context, snap *Snap, req *Request) (*lookup, error) {
-	l := &lookup{seq: snap.Seq, stored: map[id.ID]storage.Position{}}
+	l := &lookup{seq: snap.Seq, stored: map[id.ID]stored{}}
 	var err error
 	if _, l.known, err = snap.Tx(ctx, req.ID); err != nil || l.known {
 		return l, err
@@ -31,10 +36,16 @@ func look(ctx context.Context, snap *Snap, req *Request) (*lookup, error) {
 			return nil
 		}
 		pos, ok, err := snap.Find(ctx, i)
-		if ok {
-			l.stored[i] = pos
+		if !ok || err != nil {
+			return err
 		}
-		return err
+		for e, err := range snap.Events(ctx, pos.Collection, pos.Entity, pos.Rev, pos.Rev) {
+			if err != nil {
+				return err
+			}
+			l.stored[i] = stored{pos.Entity, e.Digest}
+		}
+		return nil
 	}
 	for _, e := range req.Events {
 		if err := find(e.ID); err != nil {
@@ -50,16 +61,12 @@ func look(ctx context.Context, snap *Snap, req *Request) (*lookup, error) {
 }
 
 // admit returns a submission's events that are not stored yet, in causal
-// order, or refuses it whole (S12). A submission that is known already is
-// empty (S11, S27).
+// order, or refuses it whole (S12).
 func (c *Core) admit(t *tx) ([]*event.Event, error) {
-	if t.lookup.known {
-		return nil, nil
-	}
 	events := slices.Clone(t.req.Events)
 	id.SortBy(events, func(e *event.Event) id.ID { return e.ID })
 	limit := max(c.ex.Now()+MaxClockSkew, c.clock.Last().Millis()+1)
-	own := map[id.ID]id.ID{}
+	own := map[id.ID]*event.Event{}
 	fresh := events[:0]
 	for _, e := range events {
 		if e.Root != c.root {
@@ -73,11 +80,21 @@ func (c *Core) admit(t *tx) ([]*event.Event, error) {
 		if e.Stamp.Millis() > limit {
 			return nil, &submitError{e, "it is ahead of the clock", ErrTooEarly}
 		}
-		if _, twice := own[e.ID]; twice || c.has(t, e.ID, e.Entity) {
+		if first, twice := own[e.ID]; twice && first.Digest != e.Digest {
+			return nil, &submitError{e, "another event of the transaction has its ID", event.ErrMalformed}
+		} else if twice {
+			continue
+		}
+		if have, ok := c.find(t, e.ID, e.Entity); ok && have != (stored{e.Entity, e.Digest}) {
+			return nil, &submitError{e, "another event with its ID is stored", event.ErrMalformed}
+		} else if ok {
 			continue
 		}
 		for _, p := range e.Parents {
-			if own[p] == e.Entity || c.has(t, p, e.Entity) {
+			if mine := own[p]; mine != nil && mine.Entity == e.Entity {
+				continue
+			}
+			if have, ok := c.find(t, p, e.Entity); ok && have.entity == e.Entity {
 				continue
 			}
 			if t.lookup.seq != c.seq {
@@ -85,25 +102,28 @@ func (c *Core) admit(t *tx) ([]*event.Event, error) {
 			}
 			return nil, &submitError{e, "its parent " + p.String() + " is not stored", ErrUnknownParent}
 		}
-		own[e.ID] = e.Entity
+		own[e.ID] = e
 		fresh = append(fresh, e)
-	}
-	for _, e := range fresh {
-		c.clock.Observe(e.Stamp)
 	}
 	return fresh, nil
 }
 
-// has reports whether event i of an entity is stored or in flight.
-func (c *Core) has(t *tx, i, entityID id.ID) bool {
+// find returns event i if it is stored or in flight; one that was stored since
+// the store was looked at, if it is a tip of the entity.
+func (c *Core) find(t *tx, i, entityID id.ID) (stored, bool) {
 	if at, ok := c.flying[i]; ok {
-		return at == entityID
+		return at, true
 	}
-	if pos, ok := t.lookup.stored[i]; ok {
-		return pos.Entity == entityID
+	if at, ok := t.lookup.stored[i]; ok {
+		return at, true
 	}
 	s, _ := c.current(t, entityID)
-	return s.Head().Contains(i)
+	for _, tip := range s.Head() {
+		if tip.ID == i {
+			return stored{entityID, tip.Digest}, true
+		}
+	}
+	return stored{}, false
 }
 
 type submitError struct {

@@ -1,12 +1,15 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"io"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
@@ -17,57 +20,50 @@ import (
 	"github.com/ankurah/ankurah-go/property/lww"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
-	"github.com/ankurah/ankurah-go/storage/memory"
 	"github.com/ankurah/ankurah-go/value"
 )
 
 // Options say what happens in a world.
 type Options struct {
-	Seed    uint64
-	Clients int
-	Steps   int  // that users and the world take; 0 means 400
-	Skew    bool // clocks are wrong by up to a day
-	Crashes bool
-	Cuts    bool
+	Seed     uint64
+	Workload string    // one of [Workloads]; "": the seed chooses
+	Steps    int       // that users and the world take; 0 means 400
+	Trace    io.Writer // what happens, line by line; nil for nowhere
 }
 
 // World is some nodes, what lies between them, and what is known of them.
 type World struct {
 	opts    Options
+	load    *workload
 	r       *rand.Rand
 	now     uint64
+	step    int
 	server  *node
 	clients []*node
-	trace   hash.Hash
+	digest  hash.Hash
 
-	committed map[event.TxID]bool // that a durable node acknowledged
-	refused   map[event.TxID]bool // that it refused for good
-	root      id.ID
-	failure   error
+	promises
+	failure error
 }
 
 // node is a process, or one that has crashed, and its disk.
 type node struct {
-	w      *World
-	name   string
-	engine storage.Engine
-	skew   int64
-	agent  policy.Agent
+	w     *World
+	name  string
+	disk  *disk
+	skew  int64
+	agent policy.Agent
 
 	core  *core.Core // nil while it is down
 	life  int        // which process it is
 	tasks []*task    // of this process
 	links []*pipe    // connections
 	up    *pipe      // of a client: the connection, nil for none
+	away  uint64     // of a client: until when it has no network
 
 	queries []*query
-	own     []own // that this process committed
-}
-
-// own is a transaction that a client committed.
-type own struct {
-	tx   event.TxID
-	done bool
+	own     []*own // that it committed, in all of its lives
+	seen    map[id.ID]uint64
 }
 
 // task is something that may happen next.
@@ -85,32 +81,27 @@ type pipe struct {
 	down             bool
 }
 
-// query is a live query of a client.
-type query struct {
-	q      *core.Query
-	text   string
-	failed error
-	synced bool
-}
-
 // New returns a world whose server has a system.
 func New(opts Options) (*World, error) {
 	if opts.Steps == 0 {
 		opts.Steps = 400
 	}
+	if opts.Workload == "" {
+		opts.Workload = Workloads[opts.Seed%uint64(len(Workloads))]
+	}
+	load := workloads[opts.Workload]
+	if load == nil {
+		return nil, fmt.Errorf("no workload %q: there are %q", opts.Workload, Workloads)
+	}
 	w := &World{
-		opts: opts, r: rand.New(rand.NewPCG(opts.Seed, 1)), now: 1_700_000_000_000, trace: sha256.New(),
-		committed: map[event.TxID]bool{}, refused: map[event.TxID]bool{},
+		opts: opts, load: load, r: rand.New(rand.NewPCG(opts.Seed, 1)), now: 1_700_000_000_000, digest: sha256.New(),
+		promises: newPromises(),
 	}
 	w.server = w.node("server", agent{})
-	if err := w.server.start(); err != nil {
+	if err := w.found(); err != nil {
 		return nil, err
 	}
-	w.server.core.CreateSystem(func(err error) { w.fail(err) })
-	for w.step(w.server) {
-	}
-	w.root = w.server.core.Root()
-	for k := range opts.Clients {
+	for k := range 1 + w.r.IntN(load.clients) {
 		w.clients = append(w.clients, w.node(fmt.Sprint("client", k), nil))
 		if err := w.clients[k].start(); err != nil {
 			return nil, err
@@ -119,9 +110,23 @@ func New(opts Options) (*World, error) {
 	return w, w.failure
 }
 
+// Workload returns the name of what happens.
+func (w *World) Workload() string { return w.opts.Workload }
+
+// found starts the server and gives it a system.
+func (w *World) found() error {
+	if err := w.server.start(); err != nil {
+		return err
+	}
+	w.server.core.CreateSystem(func(err error) { w.fail(err) })
+	for w.next(w.server) {
+	}
+	return w.failure
+}
+
 func (w *World) node(name string, a policy.Agent) *node {
-	n := &node{w: w, name: name, engine: memory.New(), agent: a}
-	if w.opts.Skew {
+	n := &node{w: w, name: name, disk: newDisk(), agent: a, seen: map[id.ID]uint64{}}
+	if w.load.skew && w.chance(60) {
 		n.skew = w.skew()
 	}
 	return n
@@ -129,6 +134,9 @@ func (w *World) node(name string, a policy.Agent) *node {
 
 // skew is how wrong a clock is: up to a day, either way, in milliseconds.
 func (w *World) skew() int64 { return w.r.Int64N(2*86_400_000) - 86_400_000 }
+
+// chance is true in so many of a hundred cases.
+func (w *World) chance(percent int) bool { return w.r.IntN(100) < percent }
 
 // fail remembers the first thing that went wrong.
 func (w *World) fail(err error) {
@@ -139,23 +147,33 @@ func (w *World) fail(err error) {
 
 func (w *World) failf(format string, args ...any) { w.fail(fmt.Errorf(format, args...)) }
 
-// note adds to the history's digest.
-func (w *World) note(what string) { w.trace.Write([]byte(what + "\n")) }
+// note adds to the history.
+func (w *World) note(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	fmt.Fprintln(w.digest, line)
+	if w.opts.Trace != nil {
+		_, err := fmt.Fprintf(w.opts.Trace, "%5d %13d %s\n", w.step, w.now, line)
+		w.fail(err)
+	}
+}
 
 // Digest returns what the history hashes to so far.
-func (w *World) Digest() string { return fmt.Sprintf("%x", w.trace.Sum(nil)) }
+func (w *World) Digest() string { return fmt.Sprintf("%x", w.digest.Sum(nil)[:16]) }
 
 // start boots a process on the node's disk.
 func (n *node) start() error {
-	snap, err := n.engine.Snapshot()
+	if err := n.disk.open(); err != nil {
+		return err
+	}
+	snap, err := n.disk.Snapshot()
 	if err != nil {
 		return err
 	}
 	n.life++
-	n.tasks, n.queries, n.own = nil, nil, nil
+	n.tasks, n.queries = nil, nil
 	cfg := core.Config{
 		Kinds: kinds, Policy: n.agent, CacheSize: 16 << 10, Durable: n.agent != nil,
-		OnRejected: func(t event.TxID, _ error) { n.w.refused[t] = true },
+		OnRejected: func(t event.TxID, why error) { n.w.note("%s hears that %s is refused: %v", n.name, t, why) },
 	}
 	n.core, err = core.Boot(context.Background(), &executor{n, n.life}, cfg, snap)
 	if err == nil {
@@ -166,12 +184,13 @@ func (n *node) start() error {
 
 // crash ends a process at once: what was not written is lost.
 func (n *node) crash() {
-	n.w.note(n.name + " crashes")
+	n.w.note("%s crashes", n.name)
 	n.core, n.tasks = nil, nil
 	for _, p := range n.links {
 		p.cut()
 	}
 	n.links, n.up, n.queries = nil, nil, nil
+	n.w.fail(n.checkImage())
 }
 
 var kinds = property.NewRegistry(lww.Kind)
@@ -180,6 +199,7 @@ var model = schema.NewModel("Thing", collection, []schema.Property{
 	{Key: "n", Name: "N", Type: value.Type{Kind: value.KindInt64}, Kind: schema.LWW},
 	{Key: "tag", Name: "Tag", Type: value.Type{Kind: value.KindString}, Kind: schema.LWW},
 	{Key: "hidden", Name: "Hidden", Type: value.Type{Kind: value.KindBool}, Kind: schema.LWW},
+	{Key: "other", Name: "Other", Type: value.Type{Kind: value.KindID}, Kind: schema.LWW, Ref: collection},
 })
 
 // executor is what a process's core asks for things.
@@ -200,10 +220,12 @@ func (x *executor) later(what string, f func()) {
 func (x *executor) Now() uint64 { return uint64(int64(x.n.w.now) + x.n.skew) }
 
 // Random fills b from the seed.
-func (x *executor) Random(b []byte) {
+func (x *executor) Random(b []byte) { x.n.w.random(b) }
+
+func (w *World) random(b []byte) {
 	for len(b) > 0 {
 		var word [8]byte
-		binary.BigEndian.PutUint64(word[:], x.n.w.r.Uint64())
+		binary.BigEndian.PutUint64(word[:], w.r.Uint64())
 		b = b[copy(b, word[:]):]
 	}
 }
@@ -212,10 +234,10 @@ func (x *executor) Random(b []byte) {
 // may come before, between and after.
 func (x *executor) Write(b *storage.Batch, done func(storage.Result, storage.Snapshot, error)) {
 	x.later("writes", func() {
-		res, err := x.n.engine.Commit(context.Background(), b)
+		res, err := x.n.disk.Commit(context.Background(), b)
 		var snap storage.Snapshot
 		if err == nil {
-			snap, err = x.n.engine.Snapshot()
+			snap, err = x.n.disk.Snapshot()
 		}
 		x.later("wrote", func() { done(res, snap, err) })
 	})
@@ -224,7 +246,10 @@ func (x *executor) Write(b *storage.Batch, done func(storage.Result, storage.Sna
 // Read happens some time later.
 func (x *executor) Read(job func(context.Context) error, done func(error)) {
 	x.later("reads", func() {
-		err := job(context.Background())
+		err := x.n.disk.read()
+		if err == nil {
+			err = job(context.Background())
+		}
 		x.later("has read", func() { done(err) })
 	})
 }
@@ -240,6 +265,9 @@ func (x *executor) Wake(k *core.Conn) {
 		if x.n == p.client {
 			p.toServer = append(p.toServer, frames...)
 		} else {
+			for _, f := range frames {
+				x.n.w.taint(f)
+			}
 			p.toUser = append(p.toUser, frames...)
 		}
 		if end {
@@ -275,9 +303,10 @@ func (p *pipe) cut() {
 
 // connect makes a client's connection.
 func (w *World) connect(n *node) {
-	if n.core == nil || n.up != nil || w.server.core == nil {
+	if n.core == nil || n.up != nil || w.server.core == nil || w.now < n.away {
 		return
 	}
+	w.note("%s connects", n.name)
 	p := &pipe{client: n, server: w.server}
 	n.up = p
 	n.links = append(n.links, p)
@@ -286,21 +315,30 @@ func (w *World) connect(n *node) {
 	p.link = n.core.NewLink(p, []byte("user"), nil)
 }
 
-// deliver hands over the next frame of a connection in one direction.
+// deliver hands over the next frame of a connection in one direction,
+// sometimes twice.
 func (p *pipe) deliver(toServer bool) {
+	w := p.client.w
 	queue := &p.toUser
 	if toServer {
 		queue = &p.toServer
 	}
 	f := (*queue)[0]
-	*queue = (*queue)[1:]
+	if f == nil || !w.chance(w.load.twice) {
+		*queue = (*queue)[1:]
+	} else {
+		w.note("and will come again")
+	}
+	if f != nil {
+		w.note("  %s", frame(f))
+	}
 	switch {
 	case f == nil:
 		p.cut()
 	case toServer && p.server.core != nil:
-		p.server.core.PeerFrame(p.peer, f)
+		p.server.core.PeerFrame(p.peer, bytes.Clone(f))
 	case !toServer && p.client.core != nil:
-		p.client.core.LinkFrame(p.link, f)
+		p.client.core.LinkFrame(p.link, bytes.Clone(f))
 	}
 }
 
@@ -324,21 +362,19 @@ func (w *World) choices(nodes ...*node) []*task {
 	return all
 }
 
-// step does one of the things that can happen; false when there is nothing.
-func (w *World) step(nodes ...*node) bool {
+// next does one of the things that can happen; false when there is nothing.
+func (w *World) next(nodes ...*node) bool {
 	all := w.choices(nodes...)
 	if len(all) == 0 || w.failure != nil {
 		return false
 	}
 	t := all[w.r.IntN(len(all))]
 	for _, n := range nodes {
-		for k, have := range n.tasks {
-			if have == t {
-				n.tasks = append(n.tasks[:k:k], n.tasks[k+1:]...)
-			}
+		if k := slices.Index(n.tasks, t); k >= 0 {
+			n.tasks = slices.Delete(n.tasks, k, k+1)
 		}
 	}
-	w.note(t.what)
+	w.note("%s", t.what)
 	t.run()
 	return true
 }
@@ -350,4 +386,38 @@ func (n *node) visible(i id.ID) *entity.State {
 	s, err := n.core.State(context.Background(), collection, i)
 	n.w.fail(err)
 	return s
+}
+
+// known returns the entities that a disk holds, in order.
+func (d *disk) known() ([]*entity.State, error) {
+	snap, err := d.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Close()
+	var out []*entity.State
+	for s, err := range snap.All(context.Background(), collection) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// published returns the entities that a process shows, in order.
+func (n *node) published() []*entity.State {
+	snap, err := n.core.Current()
+	if err != nil {
+		return nil // it is going down
+	}
+	defer snap.Release()
+	var out []*entity.State
+	for s, err := range snap.All(context.Background(), collection) {
+		n.w.fail(err)
+		if s != nil {
+			out = append(out, s)
+		}
+	}
+	return out
 }

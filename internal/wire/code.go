@@ -39,6 +39,16 @@ const (
 	NotFound Code = "not_found"
 )
 
+// Passes reports whether a request that failed with this code is worth trying
+// again by itself.
+func (c Code) Passes() bool {
+	switch c {
+	case Overloaded, Storage, Deadline, Internal:
+		return true
+	}
+	return false
+}
+
 // Final reports whether a refusal with this code drops the transaction.
 func (c Code) Final() bool {
 	switch c {

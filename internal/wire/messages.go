@@ -324,11 +324,12 @@ type Window struct {
 type Push struct {
 	Changes []Change
 	Windows []Window
+	More    bool // the next message goes on with it
 }
 
 func (*Push) kind() protowire.Number { return kPush }
 func (m *Push) append(b []byte) []byte {
-	return appendWindows(appendChanges(b, 1, m.Changes), 2, m.Windows)
+	return appendBool(appendWindows(appendChanges(b, 1, m.Changes), 2, m.Windows), 3, m.More)
 }
 func (m *Push) decode(r *pb.Reader) {
 	for r.Next() {
@@ -339,6 +340,8 @@ func (m *Push) decode(r *pb.Reader) {
 		case 2:
 			r.Repeated()
 			m.Windows = append(m.Windows, window(r))
+		case 3:
+			m.More = boolean(r)
 		default:
 			r.Unknown()
 		}
@@ -458,12 +461,13 @@ type Ack struct {
 	Tx      event.TxID
 	Changes []Change // without the events, which the sender has
 	Windows []Window // what it did to the sender's windows
+	More    bool     // the next message goes on with it
 }
 
 func (*Ack) kind() protowire.Number { return kAck }
 func (m *Ack) append(b []byte) []byte {
 	b = appendChanges(pb.AppendBytes(b, 1, m.Tx[:]), 2, m.Changes)
-	return appendWindows(b, 3, m.Windows)
+	return appendBool(appendWindows(b, 3, m.Windows), 4, m.More)
 }
 func (m *Ack) decode(r *pb.Reader) {
 	for r.Next() {
@@ -476,6 +480,8 @@ func (m *Ack) decode(r *pb.Reader) {
 		case 3:
 			r.Repeated()
 			m.Windows = append(m.Windows, window(r))
+		case 4:
+			m.More = boolean(r)
 		default:
 			r.Unknown()
 		}
@@ -599,6 +605,13 @@ type Events struct {
 	ID     uint64
 	Events [][]byte // encoded, by rev
 	Done   bool
+	Bases  []Base // states before events whose predecessors are left out
+}
+
+// Base is the state before an event of a list.
+type Base struct {
+	At    uint64 // index of the event
+	State []byte // encoded
 }
 
 func (*Events) kind() protowire.Number { return kEvents }
@@ -607,7 +620,12 @@ func (m *Events) append(b []byte) []byte {
 	for _, e := range m.Events {
 		b = pb.AppendBytes(b, 2, e)
 	}
-	return appendBool(b, 3, m.Done)
+	b = appendBool(b, 3, m.Done)
+	for _, x := range m.Bases {
+		body := pb.AppendUint64(nil, 1, x.At)
+		b = pb.AppendBytes(b, 4, pb.AppendBytes(body, 2, x.State))
+	}
+	return b
 }
 func (m *Events) decode(r *pb.Reader) {
 	for r.Next() {
@@ -619,11 +637,33 @@ func (m *Events) decode(r *pb.Reader) {
 			m.Events = append(m.Events, raw(r))
 		case 3:
 			m.Done = boolean(r)
+		case 4:
+			r.Repeated()
+			m.Bases = append(m.Bases, base(r))
 		default:
 			r.Unknown()
 		}
 	}
 	r.Require(1)
+}
+
+func base(outer *pb.Reader) (x Base) {
+	r := pb.NewReader("base", outer.Bytes())
+	for r.Next() {
+		switch r.Num {
+		case 1:
+			x.At = number(r)
+		case 2:
+			x.State = raw(r)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(2)
+	if err := r.Err(); err != nil {
+		outer.FailWith(err)
+	}
+	return x
 }
 
 // Describe asks what is known of a collection's schema, or of all that the

@@ -59,6 +59,16 @@ type Store struct {
 // NewStore returns an empty store.
 func NewStore() *Store { return &Store{} }
 
+// Clone returns a store with the same content, which goes its own way from
+// now on. It costs nothing.
+func (s *Store) Clone() *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := NewStore()
+	c.tree = tree{root: s.tree.version(), epoch: s.tree.epoch}
+	return c
+}
+
 // Snapshot returns the store's current content.
 func (s *Store) Snapshot() (kv.Snapshot, error) {
 	s.mu.Lock()

@@ -1,0 +1,596 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/internal/pb"
+	"github.com/ankurah/ankurah-go/internal/wire"
+	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+const (
+	collection = "thing"
+	unlucky    = 13       // what no user may write
+	secretTag  = "secret" // what hidden entities have, and no frame may hold
+)
+
+// agent lets no user write an unlucky number, or read what is hidden.
+type agent struct{}
+
+func (agent) Authenticate(_ context.Context, credential []byte) (policy.Principal, error) {
+	return policy.Principal{Subject: string(credential)}, nil
+}
+
+func (agent) ReadFilter(p policy.Principal, _ string) (ankql.Expr, error) {
+	if p.Subject == "" {
+		return nil, nil
+	}
+	return ankql.ParseExpr("hidden IS NULL OR hidden = FALSE")
+}
+
+func (agent) CheckWrite(p policy.Principal, w policy.Write) error {
+	if n := w.After.Value("n"); p.Subject != "" && n.Kind() == value.KindInt64 && n.Int() == unlucky {
+		return &policy.DeniedError{Subject: p.Subject, Collection: collection, Rule: "no unlucky number"}
+	}
+	return nil
+}
+
+// promises are what nodes have told their users, and what users may hold them
+// to.
+type promises struct {
+	committed map[event.TxID]bool // that the server acknowledged
+	forgiven  map[event.TxID]bool // that were lost with a store that was replaced
+	secret    map[id.ID]bool      // entities that were never to be seen
+	joint     [][]part            // commits of the server that touched several entities
+	restores  int                 // how often the server's store was replaced by an older one
+	kept      *disk               // the backup
+	keptAt    map[event.TxID]bool // committed by then
+	truths    map[truth]string    // encoded states that the server had
+}
+
+type part struct {
+	entity id.ID
+	rev    uint64
+}
+
+type truth struct {
+	entity id.ID
+	rev    uint64
+}
+
+func newPromises() promises {
+	return promises{
+		committed: map[event.TxID]bool{}, forgiven: map[event.TxID]bool{}, secret: map[id.ID]bool{}, truths: map[truth]string{},
+	}
+}
+
+// own is a transaction of which its user was told that it is committed.
+type own struct {
+	n        *node
+	tx       event.TxID
+	denied   bool // a rule is against it
+	requires bool
+	creates  []id.ID
+	changes  []id.ID
+	refers   []id.ID
+	events   map[id.ID]bool
+	tips     []id.ID // of what it changes
+	done     bool    // the node that made it was told the outcome
+	refused  error
+}
+
+// builds reports whether o builds on another transaction of its node.
+func (o *own) builds(on *own) bool {
+	return slices.ContainsFunc(o.tips, func(t id.ID) bool { return on.events[t] }) ||
+		slices.ContainsFunc(o.refers, func(i id.ID) bool { return slices.Contains(on.creates, i) })
+}
+
+// wrote checks that a node reads its own writes, and remembers what it was
+// promised. With nobody to talk to, and nothing left to do of what was said
+// before, nothing else can have changed what it wrote.
+func (w *World) wrote(o *own, after []*entity.State, alone bool) {
+	n := o.n
+	for _, s := range after {
+		if got := n.visible(s.ID()); alone && (got == nil || got.Rev() < s.Rev()) {
+			w.failf("%s does not see %s, which it has just written", n.name, s.ID())
+		}
+	}
+	if n == w.server {
+		w.committed[o.tx] = true
+		w.together(o.tx)
+		return
+	}
+	o.events = map[id.ID]bool{}
+	for _, s := range after { // what was just made is the greatest (S3)
+		o.events[slices.MaxFunc(s.Head(), func(a, b event.Tip) int { return a.ID.Compare(b.ID) }).ID] = true
+	}
+	n.own = append(n.own, o)
+	n.core.Confirm(o.tx, func(err error) {
+		o.done = true
+		if o.refused = err; err == nil {
+			w.committed[o.tx] = true
+			w.together(o.tx)
+		}
+	})
+}
+
+// together remembers what a stored transaction did to several entities.
+func (w *World) together(tx event.TxID) {
+	snap, err := w.server.disk.Snapshot()
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	defer snap.Close()
+	b, ok, err := snap.Tx(context.Background(), tx)
+	if err != nil || !ok {
+		w.fail(err)
+		return // its store was replaced
+	}
+	touched, err := core.DecodeRecord(b)
+	w.fail(err)
+	var parts []part
+	for _, t := range touched {
+		parts = append(parts, part{t.Entity, t.Last})
+	}
+	if len(parts) > 1 {
+		w.joint = append(w.joint[max(0, len(w.joint)-100):], parts)
+	}
+}
+
+// taint looks for what must not cross the wire (S38).
+func (w *World) taint(frame []byte) {
+	if bytes.Contains(frame, []byte(secretTag)) {
+		w.failf("what is hidden crosses the wire")
+	}
+	for i := range w.secret {
+		if bytes.Contains(frame, i[:]) {
+			w.failf("%s, which is hidden, is named on the wire", i)
+		}
+	}
+}
+
+// Run lets things happen, then heals everything, lets it come to rest, and
+// checks what must be true. It returns what was not.
+func (w *World) Run() error {
+	for w.step = range w.opts.Steps {
+		if w.failure != nil {
+			return w.failure
+		}
+		w.something()
+		for range w.r.IntN(12) {
+			w.next(w.everybody()...)
+		}
+		w.now += uint64(w.r.IntN(50))
+	}
+	w.heal()
+	if w.failure == nil {
+		w.fail(w.check())
+	}
+	return w.failure
+}
+
+// heal brings everything up and lets it come to rest.
+func (w *World) heal() {
+	w.note("everything heals")
+	for round := 0; round < 60 && w.failure == nil; round++ {
+		for _, n := range w.clients {
+			n.away = 0
+			w.restart(n)
+		}
+		for range 200_000 {
+			if !w.next(w.everybody()...) {
+				break
+			}
+		}
+		w.now += 2000
+		w.tick()
+		if w.atRest() {
+			return
+		}
+	}
+	if w.failure == nil {
+		w.failf("the world does not come to rest: %s", w.describe())
+	}
+}
+
+func (w *World) atRest() bool {
+	if len(w.choices(w.everybody()...)) > 0 {
+		return false
+	}
+	for _, n := range w.clients {
+		if n.core == nil || !n.core.Connected() || n.core.Pending() > 0 {
+			return false
+		}
+		for _, q := range n.queries {
+			if q.failed == nil && !q.q.Synced() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (w *World) describe() string {
+	var b strings.Builder
+	for _, n := range w.clients {
+		if n.core == nil {
+			fmt.Fprintf(&b, "%s is down; ", n.name)
+			continue
+		}
+		fmt.Fprintf(&b, "%s: connected %t, %d pending, %d tasks", n.name, n.core.Connected(), n.core.Pending(), len(n.tasks))
+		for _, q := range n.queries {
+			fmt.Fprintf(&b, ", %q synced %t failed %v", q.text, q.q.Synced(), q.failed)
+		}
+		b.WriteString("; ")
+	}
+	return b.String()
+}
+
+// check is what must be true at rest.
+func (w *World) check() error {
+	snap, err := w.server.core.Current()
+	if err != nil {
+		return err
+	}
+	defer snap.Release()
+	stored := func(tx event.TxID) bool {
+		_, ok, err := snap.Tx(context.Background(), tx)
+		w.fail(err)
+		return ok
+	}
+	for tx := range w.committed {
+		if !w.forgiven[tx] && !stored(tx) {
+			return fmt.Errorf("transaction %s was acknowledged and is not there", tx)
+		}
+	}
+	server := map[id.ID]*entity.State{}
+	for _, s := range w.server.published() {
+		server[s.ID()] = s
+		w.note("%x", s.Append(nil))
+	}
+	for _, n := range w.everybody() {
+		if err := n.checkImage(); err != nil {
+			return err
+		}
+	}
+	for _, n := range w.clients {
+		if err := w.checkOwn(n, stored); err != nil {
+			return fmt.Errorf("%s: %w", n.name, err)
+		}
+		if err := w.checkClient(n, server); err != nil {
+			return fmt.Errorf("%s: %w", n.name, err)
+		}
+	}
+	return nil
+}
+
+// checkOwn looks for what became of a client's transactions: all are stored or
+// refused, for a reason, and what builds on a refused one is refused (S27-S29).
+func (w *World) checkOwn(n *node, stored func(event.TxID) bool) error {
+	rejected, err := n.rejected()
+	if err != nil {
+		return err
+	}
+	ghosts := len(rejected) // commits of which a crash left nobody to be told
+	for _, o := range n.own {
+		if rejected[o.tx] != nil {
+			ghosts--
+		}
+	}
+	gone := func(o *own) bool { return o.refused != nil || rejected[o.tx] != nil }
+	for _, o := range n.own {
+		switch {
+		case w.forgiven[o.tx]:
+		case gone(o) && stored(o.tx):
+			return fmt.Errorf("transaction %s was refused and is stored", o.tx)
+		case gone(o) && rejected[o.tx] == nil:
+			return fmt.Errorf("transaction %s was refused and is not in the list of those", o.tx)
+		case !gone(o) && !stored(o.tx):
+			return fmt.Errorf("transaction %s was committed here and is nowhere", o.tx)
+		case stored(o.tx):
+			if k := slices.IndexFunc(n.own, func(on *own) bool { return gone(on) && o.builds(on) }); k >= 0 {
+				return fmt.Errorf("transaction %s is stored and builds on %s, which was refused", o.tx, n.own[k].tx)
+			}
+		case !o.denied && !o.requires && !w.mayVanish(o) && ghosts == 0 && !slices.ContainsFunc(n.own, func(on *own) bool { return gone(on) && o.builds(on) }):
+			return fmt.Errorf("transaction %s was refused for no reason: %w", o.tx, rejected[o.tx])
+		}
+	}
+	return nil
+}
+
+// mayVanish reports whether what a transaction changes may have been withdrawn
+// from its node.
+func (w *World) mayVanish(o *own) bool {
+	return len(o.changes) > 0 && (w.load.edits.hide > 0 || w.restores > 0)
+}
+
+// rejected returns the transactions in a client's list of refused ones.
+func (n *node) rejected() (map[event.TxID]error, error) {
+	out := map[event.TxID]error{}
+	snap, err := n.disk.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Close()
+	lo, hi := core.RejectedRange()
+	for m, err := range snap.MetaRange(context.Background(), lo, hi) {
+		if err != nil {
+			return nil, err
+		}
+		r, err := core.DecodeRejected(m.Key, m.Value)
+		if err != nil {
+			return nil, err
+		}
+		out[r.Tx] = r.Reason
+	}
+	return out, nil
+}
+
+func (w *World) checkClient(n *node, server map[id.ID]*entity.State) error {
+	for _, s := range n.published() {
+		if !w.isServers(s) {
+			return fmt.Errorf("it holds %s at rev %d in a state that the server never had (S25)", s.ID(), s.Rev())
+		}
+		if s.Value("tag").Text() == secretTag {
+			return fmt.Errorf("it holds %s, which is hidden", s.ID())
+		}
+		if now := server[s.ID()]; now == nil || now.Rev() < s.Rev() {
+			return fmt.Errorf("it holds %s at rev %d, the server does not", s.ID(), s.Rev())
+		}
+	}
+	for _, q := range n.queries {
+		if q.failed != nil {
+			return fmt.Errorf("query %q: %w", q.text, q.failed)
+		}
+		want, err := w.fresh(q.text)
+		if err != nil {
+			return err
+		}
+		if got := q.q.Rows(); !sameRows(got, want) {
+			return fmt.Errorf("query %q has rows %s, the server %s", q.text, list(got), list(want))
+		}
+	}
+	return nil
+}
+
+// isServers reports whether the server has, or had, just this state.
+func (w *World) isServers(s *entity.State) bool {
+	at := truth{s.ID(), s.Rev()}
+	is, ok := w.truths[at]
+	if !ok {
+		was, err := w.server.at(s.ID(), s.Rev())
+		w.fail(err)
+		if was == nil {
+			return false // not yet
+		}
+		is = string(was.Append(nil))
+		w.truths[at] = is
+	}
+	return is == string(s.Append(nil))
+}
+
+// at replays the history of an entity up to a rev; nil when it has no such.
+func (n *node) at(i id.ID, rev uint64) (*entity.State, error) {
+	snap, err := n.disk.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Close()
+	var s *entity.State
+	for e, err := range snap.Events(context.Background(), collection, i, 1, rev) {
+		if err == nil {
+			s, err = s.Apply(kinds, e)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if s.Rev() != rev {
+		return nil, nil
+	}
+	return s, nil
+}
+
+// fresh is what the server answers to a query of a user's.
+func (w *World) fresh(text string) ([]*entity.State, error) {
+	sel, err := ankql.BindTemplate(text, nil, nil, collection)
+	if err != nil {
+		return nil, err
+	}
+	sel, allow, err := w.server.core.Narrow(sel, policy.Principal{Subject: "user"})
+	if err != nil {
+		return nil, err
+	}
+	snap, err := w.server.core.Current()
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Release()
+	return core.Collect(context.Background(), snap, sel, allow)
+}
+
+// checkImage checks what a disk holds, at rest or after a crash.
+func (n *node) checkImage() error {
+	check := n.checkPending
+	if n.agent != nil {
+		check = n.checkApplied
+	}
+	if err := check(); err != nil {
+		return fmt.Errorf("the disk of %s: %w", n.name, err)
+	}
+	return nil
+}
+
+// checkApplied checks that stored is applied: states are what the events give,
+// in the order of their arrival and in the order of their IDs; events' parents
+// are stored; heads are what no event has for a parent (S8-S10, S12, S17).
+func (n *node) checkApplied() error {
+	states, err := n.disk.known()
+	if err != nil {
+		return err
+	}
+	snap, err := n.disk.Snapshot()
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	for _, s := range states {
+		var events []*event.Event
+		for e, err := range snap.Events(context.Background(), collection, s.ID(), 1, s.Rev()+1) {
+			if err != nil {
+				return err
+			}
+			events = append(events, e)
+		}
+		if uint64(len(events)) != s.Rev() {
+			return fmt.Errorf("%s is at rev %d and has %d events", s.ID(), s.Rev(), len(events))
+		}
+		arrived, err := replay(events, func(s *entity.State) error {
+			if n := s.Value("n"); n.Kind() == value.KindInt64 && n.Int() == unlucky {
+				return fmt.Errorf("%s is against a rule at rev %d", s.ID(), s.Rev())
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if !same(arrived, s) {
+			return fmt.Errorf("the state of %s is not what its events give", s.ID())
+		}
+		id.SortBy(events, func(e *event.Event) id.ID { return e.ID })
+		sorted, err := replay(events, func(*entity.State) error { return nil })
+		if err != nil {
+			return err
+		}
+		if !same(sorted, s) {
+			return fmt.Errorf("the state of %s depends on the order of its events", s.ID())
+		}
+	}
+	return nil
+}
+
+// replay applies events, whose parents must come before them, and calls each
+// with every state.
+func replay(events []*event.Event, each func(*entity.State) error) (s *entity.State, err error) {
+	had, superseded := map[id.ID]bool{}, map[id.ID]bool{}
+	for _, e := range events {
+		for _, p := range e.Parents {
+			if !had[p] {
+				return nil, fmt.Errorf("the parent %s of %s is not before it", p, e.ID)
+			}
+			superseded[p] = true
+		}
+		if had[e.ID] {
+			return nil, fmt.Errorf("event %s is there twice", e.ID)
+		}
+		had[e.ID] = true
+		if s, err = s.Apply(kinds, e); err != nil {
+			return nil, err
+		}
+		if err := each(s); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range s.Head() {
+		if superseded[t.ID] {
+			return nil, fmt.Errorf("%s is in the head of %s and a parent", t.ID, s.ID())
+		}
+	}
+	if len(had)-len(superseded) != len(s.Head()) {
+		return nil, fmt.Errorf("%s has %d tips and %d in its head", s.ID(), len(had)-len(superseded), len(s.Head()))
+	}
+	return s, nil
+}
+
+// checkPending checks that what a client shows is its bases with the outbox
+// applied (S26).
+func (n *node) checkPending() error {
+	if n.disk.Engine == nil {
+		return nil
+	}
+	snap, err := n.disk.Snapshot()
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	ctx := context.Background()
+	shown := map[id.ID]*entity.State{}
+	want := map[id.ID]*entity.State{}
+	for m, err := range snap.MetaRange(ctx, []byte("base/"), []byte("base0")) {
+		if err != nil {
+			return err
+		}
+		i, err := id.FromBytes(m.Key[len("base/"):])
+		if err != nil {
+			return err
+		}
+		if want[i], err = decodeBase(i, m.Value); err != nil {
+			return err
+		}
+	}
+	for m, err := range snap.MetaRange(ctx, []byte("outbox/"), []byte("outbox0")) {
+		if err != nil {
+			return err
+		}
+		o, err := wire.Decode(m.Value)
+		if err != nil {
+			return err
+		}
+		for _, b := range o.(*wire.Submit).Events {
+			e, err := event.Decode(b)
+			if err != nil {
+				return err
+			}
+			s, based := want[e.Entity]
+			if !based {
+				return fmt.Errorf("%s has pending events and no base", e.Entity)
+			}
+			if s.Head().Contains(e.ID) {
+				continue
+			}
+			if next, err := s.Apply(kinds, e); err == nil {
+				want[e.Entity] = next
+			}
+		}
+	}
+	states, err := n.disk.known()
+	if err != nil {
+		return err
+	}
+	for _, s := range states {
+		shown[s.ID()] = s
+	}
+	for i, s := range want {
+		switch got := shown[i]; {
+		case s == nil && got == nil:
+		case s == nil || got == nil || !same(s, got):
+			return fmt.Errorf("%s is not its base with what is pending on top", i)
+		}
+	}
+	return nil
+}
+
+func decodeBase(i id.ID, b []byte) (s *entity.State, err error) {
+	r := pb.NewReader("base", b)
+	for r.Next() {
+		switch r.Num {
+		case 2:
+			s, err = entity.Decode(collection, i, r.Bytes())
+		default:
+			r.Bytes()
+		}
+	}
+	return s, errors.Join(err, r.Err())
+}

@@ -1,0 +1,52 @@
+// Command sim replays one simulated world and says what happened:
+//
+//	go run ./internal/sim/cmd -seed 42
+//
+// Its last line is the seed, the workload and the digest of the history: the
+// same seed gives the same.
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/ankurah/ankurah-go/internal/sim"
+)
+
+func main() {
+	opts := sim.Options{}
+	flag.Uint64Var(&opts.Seed, "seed", 1, "what the history follows from")
+	flag.StringVar(&opts.Workload, "workload", "", fmt.Sprintf("one of %q; none: the seed chooses", sim.Workloads))
+	flag.IntVar(&opts.Steps, "steps", 0, "acts of users and of the world (default 400)")
+	runs := flag.Uint64("runs", 1, "seeds to run, one after the other")
+	quiet := flag.Bool("quiet", false, "no trace")
+	flag.Parse()
+	for range *runs {
+		if !replay(opts, *quiet || *runs > 1) {
+			os.Exit(1)
+		}
+		opts.Seed++
+	}
+}
+
+// replay runs one world and reports whether everything was as it must be.
+func replay(opts sim.Options, quiet bool) bool {
+	out := bufio.NewWriter(os.Stdout)
+	defer out.Flush()
+	if !quiet {
+		opts.Trace = out
+	}
+	w, err := sim.New(opts)
+	if err != nil {
+		fmt.Fprintln(out, err)
+		return false
+	}
+	err = w.Run()
+	if err != nil {
+		fmt.Fprintln(out, "FAILED:", err)
+	}
+	fmt.Fprintf(out, "seed=%d workload=%s digest=%s\n", opts.Seed, w.Workload(), w.Digest())
+	return err == nil
+}

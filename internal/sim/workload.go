@@ -1,0 +1,387 @@
+package sim
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/property/lww"
+	"github.com/ankurah/ankurah-go/storage"
+	"github.com/ankurah/ankurah-go/value"
+)
+
+// workload is what users and the world like to do.
+type workload struct {
+	clients int            // at most
+	weights map[string]int // of the actions
+	edits   edits
+	skew    bool // clocks are wrong from the beginning
+	twice   int  // percent of the frames that come twice
+}
+
+// edits are what transactions consist of, in percent.
+type edits struct {
+	create, remove, refer, require int
+	deny                           int // what nobody may write
+	hide                           int // by the server, from everybody else
+	entities                       int // of a transaction, at most
+}
+
+var usual = edits{create: 25, remove: 8, refer: 15, require: 5, deny: 5, hide: 15, entities: 3}
+
+var workloads = map[string]*workload{
+	"mixed": {clients: 3, edits: usual, twice: 1, weights: map[string]int{
+		"edit": 45, "server edits": 12, "connect": 17, "ask": 10, "cut": 5, "crash": 2, "server crashes": 1, "time": 3, "policy": 1,
+	}},
+	"calm": {clients: 3, edits: usual, weights: map[string]int{
+		"edit": 45, "server edits": 15, "connect": 10, "ask": 8, "time": 2,
+	}},
+	"registers": {clients: 4, edits: edits{create: 3, refer: 5, entities: 1}, twice: 1, weights: map[string]int{
+		"edit": 60, "server edits": 15, "connect": 15, "ask": 5, "cut": 8, "time": 3,
+	}},
+	"creates": {clients: 3, edits: edits{create: 90, refer: 60, deny: 6, hide: 20, entities: 4}, twice: 1, weights: map[string]int{
+		"edit": 45, "server edits": 10, "connect": 17, "ask": 6, "cut": 5, "crash": 3, "server crashes": 1, "time": 3,
+	}},
+	"deletes": {clients: 3, edits: edits{create: 25, remove: 45, refer: 5, hide: 10, entities: 3}, twice: 1, weights: map[string]int{
+		"edit": 45, "server edits": 15, "connect": 17, "ask": 8, "cut": 5, "crash": 2, "server crashes": 1, "time": 3,
+	}},
+	"transactions": {clients: 4, edits: edits{create: 12, remove: 5, refer: 20, require: 25, deny: 6, hide: 5, entities: 8}, twice: 1, weights: map[string]int{
+		"edit": 50, "server edits": 15, "connect": 17, "ask": 6, "cut": 6, "crash": 2, "time": 4,
+	}},
+	"denials": {clients: 3, edits: edits{create: 30, remove: 8, refer: 40, require: 15, deny: 30, hide: 30, entities: 3}, weights: map[string]int{
+		"edit": 55, "server edits": 20, "connect": 15, "ask": 8, "cut": 6, "crash": 3, "time": 4, "policy": 3,
+	}},
+	"windows": {clients: 2, edits: edits{create: 30, remove: 15, hide: 20, deny: 3, entities: 3}, twice: 1, weights: map[string]int{
+		"edit": 40, "server edits": 25, "connect": 14, "ask": 16, "select": 10, "cut": 4, "crash": 1, "time": 3,
+	}},
+	"subscriptions": {clients: 2, edits: usual, twice: 1, weights: map[string]int{
+		"edit": 20, "server edits": 15, "connect": 14, "ask": 40, "select": 25, "cut": 8, "time": 3, "policy": 3,
+	}},
+	"offline": {clients: 2, edits: usual, skew: true, weights: map[string]int{
+		"edit": 60, "server edits": 15, "connect": 15, "ask": 6, "leave": 5, "crash": 3, "time": 6,
+	}},
+	"reunion": {clients: 4, edits: usual, weights: map[string]int{
+		"edit": 55, "server edits": 10, "connect": 12, "ask": 6, "leave together": 5, "time": 5, "crash": 1,
+	}},
+	"clocks": {clients: 3, edits: usual, skew: true, twice: 1, weights: map[string]int{
+		"edit": 50, "server edits": 12, "connect": 17, "ask": 8, "cut": 5, "crash": 2, "server crashes": 1, "clock": 4, "time": 8,
+	}},
+	"crashes": {clients: 3, edits: usual, twice: 2, weights: map[string]int{
+		"edit": 45, "server edits": 12, "connect": 25, "ask": 8, "cut": 3, "crash": 9, "server crashes": 5, "time": 3,
+	}},
+	"disks": {clients: 3, edits: usual, weights: map[string]int{
+		"edit": 45, "server edits": 12, "connect": 25, "ask": 8, "cut": 3, "crash": 1, "disk": 9, "time": 5,
+	}},
+	"backups": {clients: 3, edits: usual, skew: true, weights: map[string]int{
+		"edit": 45, "server edits": 12, "connect": 20, "ask": 8, "cut": 3, "crash": 2, "backup": 4, "restore": 3, "time": 5,
+	}},
+	"reset": {clients: 3, edits: usual, weights: map[string]int{
+		"edit": 45, "server edits": 12, "connect": 20, "ask": 8, "cut": 3, "crash": 2, "reset": 1, "time": 3,
+	}},
+}
+
+// Workloads are their names, sorted.
+var Workloads = slices.Sorted(maps.Keys(workloads))
+
+// actions are what may happen; n is the client that it happens to.
+var actions map[string]func(w *World, n *node)
+
+func init() {
+	actions = map[string]func(w *World, n *node){
+		"edit": func(w *World, n *node) { w.edit(n, "user") },
+		"server edits": func(w *World, _ *node) {
+			w.edit(w.server, "")
+		},
+		"connect": func(w *World, n *node) { w.restart(n) },
+		"ask":     (*World).ask,
+		"select":  (*World).reselect,
+		"cut": func(w *World, n *node) {
+			if n.up != nil {
+				w.note("cut %s", n.name)
+				n.up.cut()
+			}
+		},
+		"crash":          func(_ *World, n *node) { n.crashIfUp() },
+		"server crashes": func(w *World, _ *node) { w.server.crashIfUp() },
+		"time": func(w *World, _ *node) {
+			w.now += 3000
+			w.tick()
+		},
+		"leave": func(w *World, n *node) { w.leave(n) },
+		"leave together": func(w *World, _ *node) {
+			for _, n := range w.clients[:min(2, len(w.clients))] {
+				w.leave(n)
+			}
+		},
+		"clock": func(w *World, n *node) {
+			if w.chance(30) {
+				n = w.server
+			}
+			n.skew = w.skew()
+			w.note("the clock of %s is wrong by %d ms", n.name, n.skew)
+		},
+		"disk": func(w *World, n *node) {
+			if w.chance(40) {
+				n = w.server
+			}
+			w.damage(n)
+		},
+		"policy": func(w *World, _ *node) {
+			if w.server.core != nil {
+				w.note("permissions are looked at again")
+				w.server.core.Invalidate(nil)
+			}
+		},
+		"backup":  func(w *World, _ *node) { w.backup() },
+		"restore": func(w *World, _ *node) { w.restoreBackup() },
+		"reset":   func(w *World, _ *node) { w.reset() },
+	}
+}
+
+// something is one act of the world or of a user.
+func (w *World) something() {
+	n := w.clients[w.r.IntN(len(w.clients))]
+	total := 0
+	for _, weight := range w.load.weights {
+		total += weight
+	}
+	k := w.r.IntN(total)
+	for _, name := range slices.Sorted(maps.Keys(w.load.weights)) {
+		if k -= w.load.weights[name]; k < 0 {
+			actions[name](w, n)
+			return
+		}
+	}
+}
+
+func (n *node) crashIfUp() {
+	if n.core != nil {
+		n.crash()
+	}
+}
+
+// restart brings what is down, or what cannot write any more, up again.
+func (w *World) restart(n *node) {
+	for _, x := range []*node{w.server, n} {
+		if x.core != nil && x.core.Broken() != nil {
+			x.crash()
+		}
+		if x.core == nil {
+			w.note("%s starts", x.name)
+			x.disk.full = false
+			w.fail(x.start())
+		}
+	}
+	w.connect(n)
+}
+
+func (w *World) tick() {
+	for _, n := range w.everybody() {
+		if n.core != nil {
+			n.core.Tick()
+		}
+	}
+}
+
+// leave takes a client's network away for some time.
+func (w *World) leave(n *node) {
+	n.away = w.now + 5000
+	w.note("%s leaves", n.name)
+	if n.up != nil {
+		n.up.cut()
+	}
+}
+
+// damage lets a disk fail.
+func (w *World) damage(n *node) {
+	switch w.r.IntN(4) {
+	case 0:
+		n.disk.full = true
+	case 1:
+		n.disk.badSync = unsaved
+	case 2:
+		n.disk.badSync = saved
+	default:
+		if n != w.server {
+			return
+		}
+		n.disk.badRead = true
+	}
+	w.note("the disk of %s will fail", n.name)
+}
+
+// ask begins or ends a live query.
+func (w *World) ask(n *node) {
+	if n.core == nil {
+		return
+	}
+	if len(n.queries) > 3 {
+		k := w.r.IntN(len(n.queries))
+		w.note("%s ends %q", n.name, n.queries[k].text)
+		n.core.Unsubscribe(n.queries[k].q)
+		n.queries = slices.Delete(n.queries, k, k+1)
+		return
+	}
+	q := &query{n: n, text: texts[w.r.IntN(len(texts))]}
+	w.note("%s asks %q", n.name, q.text)
+	sel, err := ankql.BindTemplate(q.text, nil, nil, collection)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	q.q = n.core.Subscribe(sel, nil, q)
+	n.core.Follow(q.q)
+	n.queries = append(n.queries, q)
+}
+
+// reselect changes what a live query selects.
+func (w *World) reselect(n *node) {
+	if n.core == nil || len(n.queries) == 0 {
+		return
+	}
+	q := n.queries[w.r.IntN(len(n.queries))]
+	if !q.ready {
+		return
+	}
+	q.text = texts[w.r.IntN(len(texts))]
+	w.note("%s asks %q instead", n.name, q.text)
+	sel, err := ankql.BindTemplate(q.text, nil, nil, collection)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	n.core.SetSelection(q.q, sel, nil, func() {})
+}
+
+// edit commits a transaction.
+func (w *World) edit(n *node, subject string) {
+	if n.core == nil || n.core.Root().IsZero() {
+		return
+	}
+	req := &core.Request{Principal: policy.Principal{Subject: subject}}
+	w.random(req.ID[:])
+	o := &own{tx: req.ID, n: n}
+	known := n.published()
+	for range 1 + w.r.IntN(w.load.edits.entities) {
+		if len(known) == 0 || w.chance(w.load.edits.create) {
+			birth, i, err := n.core.NewEntity(collection)
+			if err != nil {
+				w.fail(err)
+				return
+			}
+			ops, hides := w.ops(n, o)
+			if hides {
+				w.secret[i] = true
+			}
+			req.Edits = append(req.Edits, core.Edit{Collection: collection, Entity: i, Birth: &birth, Ops: ops})
+			o.creates = append(o.creates, i)
+			continue
+		}
+		k := w.r.IntN(len(known))
+		s := known[k]
+		known = slices.Delete(known, k, k+1)
+		if w.chance(w.load.edits.require) {
+			req.Requires = append(req.Requires, storage.Require{Collection: collection, Entity: s.ID(), Head: s.Head()})
+			o.requires = true
+		}
+		ops, _ := w.ops(n, o)
+		for _, op := range ops {
+			if op.Property == "hidden" {
+				delete(w.secret, s.ID()) // it was seen, or will be
+			}
+		}
+		req.Edits = append(req.Edits, core.Edit{Collection: collection, Entity: s.ID(), Base: s, Ops: ops})
+		o.changes = append(o.changes, s.ID())
+	}
+	for _, e := range req.Edits {
+		for _, t := range e.Base.Head() {
+			o.tips = append(o.tips, t.ID)
+		}
+	}
+	life, alone := n.life, n.up == nil && len(n.tasks) == 0 && n != w.server
+	req.Done = func(after []*entity.State, err error) {
+		w.note("%s has committed %s: %v", n.name, req.ID, err)
+		if err != nil && !w.mayFail(n, err) {
+			w.failf("%s cannot commit: %w", n.name, err)
+		}
+		if err != nil || n.life != life {
+			return
+		}
+		w.wrote(o, after, alone && n.up == nil)
+	}
+	w.note("%s commits %s: creates %s changes %s refers to %s", n.name, req.ID, short(o.creates), short(o.changes), short(o.refers))
+	n.core.Commit(req)
+}
+
+// short returns the ends of IDs, by which people tell them apart.
+func short(ids []id.ID) (out []string) {
+	for _, i := range ids {
+		out = append(out, i.String()[20:])
+	}
+	return out
+}
+
+// mayFail reports whether a commit may fail so.
+func (w *World) mayFail(n *node, err error) bool {
+	for _, expected := range []error{
+		core.ErrConflict, core.ErrDependsOnRefused, core.ErrClosed, policy.ErrDenied,
+		entity.ErrGenesis, // what it changes was withdrawn meanwhile
+		errFull, errIO,
+	} {
+		if errors.Is(err, expected) {
+			return true
+		}
+	}
+	return false
+}
+
+// ops returns what is done to one entity, and whether it hides it.
+func (w *World) ops(n *node, o *own) (ops []event.Operation, hides bool) {
+	e := &w.load.edits
+	number := w.r.Int64N(20)
+	if number == unlucky {
+		number++
+	}
+	if w.chance(e.deny) && n != w.server {
+		number = unlucky
+		o.denied = true
+	}
+	if w.chance(66) || number == unlucky {
+		ops = append(ops, lww.Set("n", value.Int64(number)))
+	}
+	tag := ""
+	if w.chance(33) || len(ops) == 0 {
+		tag = string(rune('a' + w.r.IntN(3)))
+	}
+	if n == w.server && w.chance(e.hide) {
+		if hides = w.chance(50); hides {
+			tag = secretTag
+		} else if tag == "" {
+			tag = "a"
+		}
+		ops = append(ops, lww.Set("hidden", value.Bool(hides)))
+	}
+	if tag != "" {
+		ops = append(ops, lww.Set("tag", value.String(tag)))
+	}
+	if w.chance(e.refer) {
+		if known := n.published(); len(known) > 0 {
+			at := known[w.r.IntN(len(known))].ID()
+			if !w.secret[at] {
+				ops = append(ops, lww.Set("other", value.ID(at)))
+				o.refers = append(o.refers, at)
+			}
+		}
+	}
+	if w.chance(e.remove) {
+		ops = append(ops, entity.SetDeleted(w.chance(50)))
+	}
+	entity.SortOps(ops)
+	return ops, hides
+}
