@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/internal/reactor"
 )
 
@@ -85,8 +86,8 @@ func (cs ChangeSet[V]) Updated() iter.Seq[Change[V]] { return cs.Of(Updated) }
 func (cs ChangeSet[V]) Removed() iter.Seq[Change[V]] { return cs.Of(Removed) }
 
 // coalesce merges the row changes of whole commits into one set: what they did
-// together to each row.
-func coalesce(first, then []reactor.RowChange) []reactor.RowChange {
+// together to each row, in the order of the result.
+func coalesce(first, then []reactor.RowChange, sel *ankql.Selection) []reactor.RowChange {
 	out := slices.Clone(first)
 	at := map[ID]int{}
 	for k := range out {
@@ -102,7 +103,12 @@ func coalesce(first, then []reactor.RowChange) []reactor.RowChange {
 		out[k] = follow(out[k], c)
 	}
 	out = slices.DeleteFunc(out, func(c reactor.RowChange) bool { return c.Kind == 0 })
-	slices.SortStableFunc(out, func(a, b reactor.RowChange) int { return stayed(a) - stayed(b) })
+	slices.SortStableFunc(out, func(a, b reactor.RowChange) int {
+		if c := stayed(a) - stayed(b); c != 0 || a.After == nil {
+			return c
+		}
+		return sel.Compare(a.After, b.After)
+	})
 	return out
 }
 
@@ -126,7 +132,7 @@ func follow(a, b reactor.RowChange) reactor.RowChange {
 	events := slices.Concat(a.Events, b.Events)
 	there, stays := a.Kind == reactor.Updated || a.Kind == reactor.Removed, b.Kind != reactor.Removed
 	switch {
-	case there && stays && a.Before.Rev() == b.After.Rev():
+	case there && stays && a.Before.Rev() == b.After.Rev() && a.Before.Head().Equal(b.After.Head()):
 		return reactor.RowChange{}
 	case there && stays:
 		return reactor.RowChange{Kind: reactor.Updated, Before: a.Before, After: b.After, Events: events}

@@ -39,6 +39,7 @@ type wireConn struct {
 
 	// Under the node's lock.
 	sending bool
+	linger  *time.Timer // cuts the connection when what waits is not taken
 	gone    func(error) // tells the core that the connection has ended
 }
 
@@ -48,6 +49,9 @@ func (x *executor) Wake(k *core.Conn) {
 	w := k.Handle.(*wireConn)
 	if n.idle != nil {
 		n.idle.Broadcast()
+	}
+	if k.Ending() && w.linger == nil {
+		w.linger = time.AfterFunc(lingering, w.cancel)
 	}
 	if w.sending || !k.Ready() {
 		return
@@ -162,12 +166,13 @@ func (n *Node) begin(w *wireConn, start func()) error {
 // end waits for the sender, and makes the node forget the connection.
 func (n *Node) end(w *wireConn, err error) {
 	n.do(func() { w.gone(err) })
-	timer := time.AfterFunc(lingering, w.cancel)
 	w.writer.Wait()
-	timer.Stop()
 	w.cancel()
 	_ = w.conn.Close() // again, or because the other side ended it
 	n.mu.Lock()
+	if w.linger != nil {
+		w.linger.Stop()
+	}
 	if n.conns--; n.conns == 0 {
 		close(n.ticking)
 	}
@@ -235,7 +240,14 @@ func (n *Node) Connect(ctx context.Context, c transport.Conn, hello transport.He
 	w := n.newConn(ctx, c)
 	var l *core.Link
 	err := n.begin(w, func() {
-		l = n.core.NewLink(w, hello.Credential, hello.Ready)
+		l = n.core.NewLink(w, hello.Credential, func() {
+			if hello.Ready != nil { // it may use the node
+				n.aside([]effect{func() []effect {
+					hello.Ready()
+					return nil
+				}})
+			}
+		})
 		w.core = &l.Conn
 		w.gone = func(err error) { n.core.LinkGone(l, err) }
 	})

@@ -40,6 +40,7 @@ var (
 	errEphemeral        = errors.New("ankurah: systems are created on durable nodes: set NodeOptions.Durable, or connect to one")
 	errNoPolicy         = errors.New("ankurah: a durable node needs a policy: set NodeOptions.Policy, to policy.Permissive{} if everybody may do everything")
 	errAfterCommit      = errors.New("ankurah: the transaction was committed: begin another one")
+	errQueryClosed      = errors.New("ankurah: the live query is closed: make another one")
 	errNotCommitted     = errors.New("ankurah: the transaction was not committed: call Commit first")
 	errAfterRollback    = errors.New("ankurah: the transaction was rolled back: begin another one")
 )

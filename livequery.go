@@ -2,6 +2,7 @@ package ankurah
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -50,12 +51,16 @@ type handler struct {
 type delivery struct {
 	changes []reactor.RowChange
 	to      []*handler
+	initial bool // the rows that were there when a handler came
 }
 
 // Query returns a live query: its rows now, and from then on whatever commits
 // change. Parameters are as in [Collection.Fetch].
 func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string, args ...any) (*LiveQuery[V], error) {
 	bind := func(ctx context.Context, query string, args []any) (*selection, error) {
+		if err := s.n.principal(s.p); errors.Is(err, ErrPrincipal) {
+			return nil, err
+		}
 		sel, err := c.bind(ctx, s.reader(), query, args)
 		if err != nil {
 			return nil, err
@@ -183,7 +188,7 @@ func (q *LiveQuery[V]) OnChange(f func(ChangeSet[V])) (stop func()) {
 		return func() {}
 	}
 	l.handlers = append(slices.Clip(l.handlers), h)
-	l.enqueue(delivery{initial, []*handler{h}})
+	l.enqueue(delivery{initial, []*handler{h}, true})
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -203,9 +208,9 @@ func (q *LiveQuery[V]) SetSelection(ctx context.Context, query string, args ...a
 	q.l.n.do(func() { q.l.n.core.SetSelection(q.l.q, sel.sel, sel.allow, func() { close(there) }) })
 	select {
 	case <-there:
-		return q.l.failure()
+		return q.l.over()
 	case <-q.l.done:
-		return q.l.failure()
+		return q.l.over()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -235,6 +240,16 @@ func (q *LiveQuery[V]) Close() {
 // Done is closed when the query is closed and its last callback has returned.
 func (q *LiveQuery[V]) Done() <-chan struct{} { return q.l.done }
 
+// over returns why the query has ended, nil while it lives.
+func (l *live) over() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed && l.err == nil {
+		return errQueryClosed
+	}
+	return l.err
+}
+
 func (l *live) failure() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -258,7 +273,7 @@ func (l *live) close(err error) {
 // enqueue adds a delivery and sees to it that somebody delivers. l.mu is held.
 func (l *live) enqueue(d delivery) {
 	if n := len(l.queue); n >= maxQueued && slices.Equal(l.queue[n-1].to, d.to) {
-		l.queue[n-1].changes = coalesce(l.queue[n-1].changes, d.changes)
+		l.queue[n-1].changes = coalesce(l.queue[n-1].changes, d.changes, l.q.Selection())
 	} else {
 		l.queue = append(l.queue, d)
 	}
@@ -289,11 +304,16 @@ func (l *live) drain() {
 			l.mu.Lock()
 			skip := l.closed || h.gone
 			l.mu.Unlock()
-			if !skip && len(d.changes)+len(d.to) > 0 {
+			if !skip && (d.initial || len(d.changes) > 0) {
 				l.contained(func() { h.call(d.changes) })
 			}
 		}
-		l.contained(l.source.Notify)
+		l.mu.Lock()
+		closed := l.closed
+		l.mu.Unlock()
+		if !closed {
+			l.contained(l.source.Notify)
+		}
 	}
 }
 
@@ -321,7 +341,7 @@ func (s *sink) Changed(changes []reactor.RowChange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.closed {
-		l.enqueue(delivery{changes, l.handlers})
+		l.enqueue(delivery{changes, l.handlers, false})
 	}
 }
 

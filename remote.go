@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math"
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
@@ -85,6 +86,11 @@ func (rd reader) fetch(ctx context.Context, sel *ankql.Selection) (func(*entity.
 	}
 	in := map[ID]bool{}
 	err = rd.n.ask(ctx, func(done func(error)) func() {
+		if edited := len(rd.n.core.PendingIn(sel.Collection)) + rd.edits(); sel.Limit >= 0 && edited > 0 {
+			wider := *sel // edits may take rows out of the window
+			wider.Limit = min(sel.Limit, math.MaxInt-edited) + edited
+			sel = &wider
+		}
 		return rd.n.core.Fetch(sel, known, func(rows []ID, err error) {
 			for _, i := range rows {
 				in[i] = true
@@ -101,11 +107,19 @@ func (rd reader) fetch(ctx context.Context, sel *ankql.Selection) (func(*entity.
 	return func(s *entity.State) bool { return in[s.ID()] }, nil
 }
 
+// edits returns how many entities the reader's transaction has edited.
+func (rd reader) edits() int {
+	if rd.tx == nil {
+		return 0
+	}
+	return len(rd.tx.order)
+}
+
 // remoteCount asks the server for a count. ok is false where this node has to
 // count itself: without a connection, or with edits that the server does not
 // have.
 func (rd reader) remoteCount(ctx context.Context, sel *ankql.Selection) (n int64, ok bool, err error) {
-	if !rd.remote() || rd.tx != nil && len(rd.tx.order) > 0 {
+	if !rd.remote() || rd.edits() > 0 {
 		return 0, false, nil
 	}
 	pending := false

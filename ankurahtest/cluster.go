@@ -149,11 +149,14 @@ func (c *Cluster) Cut(cl *Client) {
 	}
 }
 
-// Heal connects a client that was cut.
+// Heal connects a client that was cut, or whose connection has ended by itself.
 func (c *Cluster) Heal(cl *Client) {
 	c.t.Helper()
 	if cl.link != nil {
-		return
+		if cl.Node.Connected() {
+			return
+		}
+		cl.link.Close()
 	}
 	ctx, cancel := c.context()
 	defer cancel()

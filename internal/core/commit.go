@@ -336,7 +336,7 @@ func (c *Core) validate(t *tx) error {
 			c.clock.Observe(e.Stamp)
 		}
 	}
-	if !c.cfg.Durable {
+	if !c.cfg.Durable && len(t.writes) > 0 {
 		c.keepPending(t)
 	}
 	return nil

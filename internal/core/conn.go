@@ -45,6 +45,9 @@ func (k *Conn) Take() (frames [][]byte, end bool) {
 	return frames, k.ending && len(k.slots) == 0
 }
 
+// Ending reports whether nothing follows what waits.
+func (k *Conn) Ending() bool { return k.ending }
+
 // Ready reports whether Take has something to return.
 func (k *Conn) Ready() bool {
 	return len(k.slots) > 0 && !k.slots[0].open || k.ending && len(k.slots) == 0

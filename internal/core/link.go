@@ -73,6 +73,12 @@ type syncing struct {
 	id uint64
 }
 
+// current reports whether the live query is still that which was asked, and is
+// not about to be another.
+func (s syncing) current() bool {
+	return !s.q.closed && s.q.remote != nil && s.q.remote.id == s.id && !s.q.hydrating
+}
+
 // Messages that answer requests.
 var (
 	aRows      = reflect.TypeFor[*wire.Rows]()
@@ -477,7 +483,7 @@ func (l *Link) take(m wire.Message) {
 func (l *Link) windows(list []wire.Window) (out []windowMove) {
 	for _, w := range list {
 		if r := l.requests[w.Query]; r != nil && r.q != nil {
-			out = append(out, windowMove{q: r.q, in: w.In, out: w.Out})
+			out = append(out, windowMove{syncing: syncing{r.q, w.Query}, in: w.In, out: w.Out})
 		}
 	}
 	return out
@@ -531,19 +537,15 @@ func (l *Link) rows(m *wire.Rows) {
 	r.parts = move{}
 	switch {
 	case r.q != nil:
-		x.synced = append(x.synced, r.q)
-		x.windows = append(x.windows, windowMove{q: r.q, in: r.rows, all: true})
+		x.synced = append(x.synced, syncing{r.q, m.ID})
+		x.windows = append(x.windows, windowMove{syncing: syncing{r.q, m.ID}, in: r.rows, all: true})
 		r.rows = nil
 	default:
 		delete(l.requests, m.ID)
 		for _, i := range r.want {
 			delete(l.wanting, i)
 		}
-		for _, s := range r.syncs {
-			if s.q.remote.id == s.id {
-				x.synced = append(x.synced, s.q)
-			}
-		}
+		x.synced = append(x.synced, r.syncs...)
 	}
 	if r.done == nil {
 		l.apply(x)
@@ -785,8 +787,10 @@ func (c *Core) settled(t *tx) {
 		}
 	}
 	if m := t.req.move; m != nil {
-		for _, q := range m.synced {
-			c.setSynced(q, m.link != nil && m.link.err == nil && !c.doubt(m, q))
+		for _, s := range m.synced {
+			if s.current() {
+				c.setSynced(s.q, m.link != nil && m.link.err == nil && !c.doubt(m, s.q))
+			}
 		}
 	}
 	for _, x := range t.told {
@@ -945,6 +949,7 @@ type remote struct {
 	id     uint64
 	sel    *ankql.Selection
 	synced bool
+	short  bool // a window lacks rows that the server has to name
 	// members are the rows of a window on the server, nil before they are
 	// known. Other rows enter only if a pending event touched them (S53).
 	members map[id.ID]bool
@@ -972,14 +977,30 @@ func (c *Core) unfollow(q *Query) {
 
 // Synced reports whether the rows are what a durable node says they are, apart
 // from pending edits.
-func (q *Query) Synced() bool { return q.remote == nil || q.remote.synced }
+// A window is not while it has fewer rows than on the server: edits have taken
+// some out, and only the server knows which take their place (S53).
+func (q *Query) Synced() bool { return q.remote == nil || q.remote.synced && !q.remote.short }
 
 func (c *Core) setSynced(q *Query, synced bool) {
 	if q.remote == nil || q.closed || q.remote.synced == synced {
 		return
 	}
 	q.remote.synced = synced
-	q.sink.Synced(synced)
+	q.sink.Synced(q.Synced())
+}
+
+// deliver hands over what happened to a live query.
+func (c *Core) deliver(q *Query) {
+	if changes := q.rq.Take(); len(changes) > 0 {
+		q.sink.Changed(changes)
+	}
+	if r, limit := q.remote, q.rq.Selection().Limit; r != nil && limit >= 0 {
+		short := q.rq.Len() < min(limit, len(r.members))
+		if short != r.short {
+			r.short = short
+			q.sink.Synced(q.Synced())
+		}
+	}
 }
 
 // applyWindows takes what is in the windows on the server, and returns the
@@ -987,7 +1008,7 @@ func (c *Core) setSynced(q *Query, synced bool) {
 func (c *Core) applyWindows(m *move) (short []*Query) {
 	for _, w := range m.windows {
 		q := w.q
-		if q.closed || q.remote == nil || q.rq.Selection().Limit < 0 || q.remote.members == nil && !w.all {
+		if !w.current() || q.rq.Selection().Limit < 0 || q.remote.members == nil && !w.all {
 			continue
 		}
 		if w.all {
@@ -1004,7 +1025,7 @@ func (c *Core) applyWindows(m *move) (short []*Query) {
 		}
 		q.rq.Allow(func(s *entity.State) bool { return q.remote.members[s.ID()] || c.pends[s.ID()] != nil })
 		q.rq.Forget()
-		if !q.short && !q.hydrating {
+		if !q.short {
 			q.short = true
 			short = append(short, q)
 		}

@@ -49,12 +49,6 @@ func (q *Query) Rows() []*entity.State { return q.rq.Rows() }
 // Selection returns what the query selects, narrowed by policy.
 func (q *Query) Selection() *ankql.Selection { return q.rq.Selection() }
 
-func (q *Query) deliver() {
-	if changes := q.rq.Take(); len(changes) > 0 {
-		q.sink.Changed(changes)
-	}
-}
-
 // Narrow returns sel narrowed to what p may read, and the check that remains
 // for each entity, nil for none. It may be called at any time.
 func (c *Core) Narrow(sel *ankql.Selection, p policy.Principal) (_ *ankql.Selection, allow func(*entity.State) bool, err error) {
@@ -194,7 +188,7 @@ func (c *Core) hydrate(q *Query, rq *reactor.Query, allow func(*entity.State) bo
 func (c *Core) hydrated(q *Query, rq *reactor.Query, allow func(*entity.State) bool, rows []*entity.State) {
 	rq.Reset(rows)
 	for _, commit := range q.buffer {
-		rq.Apply(commit)
+		rq.Apply(reactor.In(commit, rq.Selection().Collection))
 	}
 	if rq.Short() != nil {
 		c.hydrate(q, rq, allow)

@@ -22,8 +22,8 @@ type move struct {
 	epoch   id.ID // of the bases from now on, zero: the same
 	remake  bool  // make the outbox's events again, from a corrected clock (S4)
 	windows []windowMove
-	synced  []*Query // to which a durable node has said all it knows
-	link    *Link    // that it came over, nil for none
+	synced  []syncing // live queries to which a durable node has said all it knows
+	link    *Link     // that it came over, nil for none
 	done    []func(error)
 }
 
@@ -37,7 +37,7 @@ type step struct {
 // windowMove is what entered and left the window of a live query; with all set
 // in is everything that is in it.
 type windowMove struct {
-	q       *Query
+	syncing
 	in, out []id.ID
 	all     bool
 }
@@ -115,6 +115,7 @@ type moved struct {
 	base       *entity.State
 	events     []*event.Event
 	moved      bool    // the base
+	created    bool    // by events that came with the move
 	causes     []id.ID // events that made a difference
 }
 
@@ -226,6 +227,7 @@ func (v *mover) change(x *wire.Change, own []*event.Event) error {
 	e.base, e.moved = next, true
 	for _, ev := range own {
 		e.causes = append(e.causes, ev.ID)
+		e.created = e.created || ev.IsGenesis()
 	}
 	v.learn(next)
 	return nil
@@ -343,6 +345,7 @@ func (v *mover) remake() error {
 			c.renamed[old.ID] = event.Tip{ID: e.ID, Digest: e.Digest}
 			at := v.at(old.Collection, old.Entity)
 			at.events[slices.Index(at.events, old)] = e
+			at.causes = append(at.causes, e.ID)
 		}
 		o.events = again
 		for k := range o.requires {
@@ -375,8 +378,13 @@ func (v *mover) finish() {
 			t.writes = append(t.writes, storage.EntityWrite{Before: e.before, After: after})
 		}
 		if after != nil {
+			if len(e.causes) == 0 && after != e.before {
+				e.causes = after.Head().Parents() // what is below its tips is not known
+			}
 			slices.SortFunc(e.causes, id.ID.Compare)
-			t.changes = append(t.changes, reactor.Change{Before: e.before, After: after, Events: slices.Compact(e.causes)})
+			t.changes = append(t.changes, reactor.Change{
+				Before: e.before, After: after, Events: slices.Compact(e.causes), Arrived: e.before == nil && !e.created,
+			})
 		}
 		v.keepBase(i, e)
 	}

@@ -75,7 +75,7 @@ func (c *Core) move(p *publication) (short []*Query) {
 				q.short = true
 				short = append(short, q)
 			default:
-				q.deliver()
+				c.deliver(q)
 			}
 		})
 		if len(short) == 0 { // else all of the group is told when the windows are whole
@@ -130,7 +130,7 @@ func (c *Core) refill(p *publication, short []*Query) {
 				if reads[k] != nil {
 					q.rq.Refill(rows[k], wanted[k])
 				}
-				q.deliver()
+				c.deliver(q)
 			}
 		}
 		c.refilling = false

@@ -506,7 +506,7 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 			continue // the Ack says it
 		}
 		w := t.wrote(o.before, o.now)
-		whole := o.whole || w == nil || len(w.Events) > 1 && !f.all
+		whole := w == nil || o.whole && w.Before != nil || len(w.Events) > 1 && !f.all
 		key = pushKey{o.now, whole}
 		if len(changes) == 1 && len(windows) == 0 {
 			if frames := cache.alone[key]; frames != nil {

@@ -281,7 +281,7 @@ func (q *Query) membership(changes []Change) []RowChange {
 		case before && after:
 			rest = append(rest, RowChange{Kind: Updated, Before: c.Before, After: c.After, Events: c.Events})
 		case after:
-			rest = append(rest, RowChange{Kind: Added, Created: c.Before == nil, After: c.After, Events: c.Events})
+			rest = append(rest, RowChange{Kind: Added, Created: c.created(), After: c.After, Events: c.Events})
 		case before:
 			removed = append(removed, RowChange{Kind: Removed, Before: c.Before, Now: c.After, Events: c.Events})
 		}
@@ -338,7 +338,7 @@ func causes(commits [][]Change, i id.ID) (events []id.ID, now *entity.State, cre
 		if changes[k].Before == changes[k].After {
 			continue // offered again
 		}
-		now, created = changes[k].After, created || changes[k].Before == nil
+		now, created = changes[k].After, created || changes[k].created()
 		events = union(events, changes[k].Events)
 	}
 	return events, now, created

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/id"
@@ -11,6 +12,21 @@ import (
 type Change struct {
 	Before, After *entity.State
 	Events        []id.ID // sorted
+	Arrived       bool    // there was no Before here, but the entity is older
+}
+
+// created reports whether the change is the entity's creation.
+func (c *Change) created() bool { return c.Before == nil && !c.Arrived }
+
+// In returns the changes of a commit in one collection. They are sorted by it.
+func In(commit []Change, collection string) []Change {
+	compare := func(c Change, name string) int { return strings.Compare(c.After.Collection(), name) }
+	lo, _ := slices.BinarySearchFunc(commit, collection, compare)
+	hi := lo
+	for hi < len(commit) && commit[hi].After.Collection() == collection {
+		hi++
+	}
+	return commit[lo:hi]
 }
 
 // Reactor routes commits to queries.

@@ -51,6 +51,9 @@ func (q *query) Changed(changes []reactor.RowChange) {
 				w.failf("%s %q: %s was in another state before", q.n.name, q.text, r.Before.ID())
 			}
 		}
+		if r.Kind == reactor.Updated && len(r.Events) == 0 {
+			w.failf("%s %q: %s is said to have changed, and no event is (S51)", q.n.name, q.text, r.After.ID())
+		}
 		switch r.Kind {
 		case reactor.Added:
 			if q.rows[r.After.ID()] != nil {
