@@ -256,7 +256,11 @@ func (n *Node) Connect(ctx context.Context, c transport.Conn, hello transport.He
 	}
 	err = w.serve(func(frame []byte) { n.core.LinkFrame(l, frame) }, l.Busy, never)
 	n.end(w, err)
-	return outcome(l.Err())
+	err = outcome(l.Err())
+	n.mu.Lock()
+	n.unready = err
+	n.mu.Unlock()
+	return err
 }
 
 // outcome says whether connecting again can help.

@@ -25,7 +25,7 @@ var (
 	ErrDenied           = policy.ErrDenied
 	ErrUnauthenticated  = policy.ErrUnauthenticated
 	ErrConstraint       = policy.ErrConstraint
-	ErrQuery            = ankql.ErrBind
+	ErrQuery            = ankql.ErrQuery
 	ErrStoreLocked      = storage.ErrLocked
 	ErrStoreCorrupt     = storage.ErrCorrupt
 	ErrReferencePath    = ankql.ErrReferencePath

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ankurah/ankurah-go/internal/core"
 	"github.com/ankurah/ankurah-go/storage"
 )
 
@@ -112,6 +113,9 @@ func (x *executor) Write(b *storage.Batch, done func(storage.Result, storage.Sna
 		res, err := n.engine.Commit(n.ctx, b)
 		n.metrics.Time(MetricWriteTime, time.Since(begun))
 		n.metrics.Count(MetricWrites, 1)
+		if err == nil {
+			n.metrics.Count(MetricCommits, stored(b, res))
+		}
 		var snap storage.Snapshot
 		if err == nil {
 			snap, err = n.engine.Snapshot()
@@ -121,6 +125,18 @@ func (x *executor) Write(b *storage.Batch, done func(storage.Result, storage.Sna
 		}
 		return n.locked(func() { done(res, snap, err) })
 	})
+}
+
+// stored counts the transactions of a batch that are of users and that no
+// conflict left out.
+func stored(b *storage.Batch, res storage.Result) (n int) {
+	for k := range b.Txs {
+		writes := b.Txs[k].Entities
+		if len(writes) > 0 && writes[0].After.Collection() != core.SystemCollection && (len(res.Conflicts) == 0 || res.Conflicts[k] == nil) {
+			n++
+		}
+	}
+	return n
 }
 
 // Read runs a job that reads.

@@ -15,7 +15,7 @@ type Metrics interface {
 
 // What a node measures.
 const (
-	MetricCommits     = "ankurah_commits"      // counter: transactions that were committed
+	MetricCommits     = "ankurah_commits"      // counter: transactions that were stored, whoever made them
 	MetricRefused     = "ankurah_refused"      // counter: transactions that were refused or failed
 	MetricCommitTime  = "ankurah_commit_time"  // time of one Commit, for its caller
 	MetricWrites      = "ankurah_writes"       // counter: batches written; commits beside writes is the group's size

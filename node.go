@@ -3,6 +3,7 @@ package ankurah
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,6 +81,7 @@ type Node struct {
 	commits  sync.WaitGroup // commits under way
 	closing  bool
 	ready    []*wireConn   // with something to send
+	unready  error         // why the last connection to a durable node ended
 	conns    int           // connections
 	draining int           // calls of Drain under way
 	ticking  chan struct{} // closed when the last one has ended
@@ -235,9 +237,28 @@ func (n *Node) WaitReady(ctx context.Context) error {
 		select {
 		case <-news:
 		case <-ctx.Done():
-			return ctx.Err()
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			return &waitError{n.unready, ctx.Err()}
 		}
 	}
+}
+
+// waitError says why a node did not become ready in time.
+type waitError struct{ last, ctx error }
+
+func (e *waitError) Error() string {
+	if e.last == nil {
+		return "ankurah: the node is not connected to a durable one: " + e.ctx.Error()
+	}
+	return "ankurah: the node is not ready: the last connection failed: " + strings.TrimPrefix(e.last.Error(), "ankurah: ") + " (" + e.ctx.Error() + ")"
+}
+
+func (e *waitError) Unwrap() []error {
+	if e.last == nil {
+		return []error{ErrNotReady, e.ctx}
+	}
+	return []error{ErrNotReady, e.last, e.ctx}
 }
 
 // rejected returns what hands refusals to f, one at a time and in order, on
@@ -368,8 +389,6 @@ func (n *Node) commit(req *core.Request) error {
 	n.metrics.Time(MetricCommitTime, time.Since(begun))
 	if err != nil {
 		n.metrics.Count(MetricRefused, 1)
-	} else {
-		n.metrics.Count(MetricCommits, 1)
 	}
 	return err
 }

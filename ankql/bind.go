@@ -3,6 +3,7 @@ package ankql
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/value"
@@ -124,8 +125,11 @@ func (b *binder) path(x *Path) (*Path, *BindError) {
 	}
 	p := b.model.Property(field)
 	if p == nil {
-		return nil, b.fail(x.Pos, "unknown field "+strconv.Quote(shorten(field))+" of "+b.collection+
-			": "+instead(field, b.model), nil)
+		hint := instead(field, b.model)
+		if strings.HasPrefix(b.text[min(len(b.text), max(0, x.Pos)):], `"`) {
+			hint += "; text stands in single quotes: '" + shorten(field) + "'"
+		}
+		return nil, b.fail(x.Pos, "unknown field "+strconv.Quote(shorten(field))+" of "+b.collection+": "+hint, nil)
 	}
 	out.Default = p.Default
 	switch {

@@ -8,6 +8,9 @@ import (
 )
 
 var (
+	// ErrQuery is wrapped by every error about a query's text, [ErrSyntax] and
+	// [ErrBind] alike.
+	ErrQuery = errors.New("query")
 	// ErrSyntax is wrapped by every error of [Parse] and [ParseExpr].
 	ErrSyntax = errors.New("query syntax")
 	// ErrBind is wrapped by every error of [Bind] and [BindExpr].
@@ -32,7 +35,7 @@ type SyntaxError struct {
 func (e *SyntaxError) Error() string {
 	return "ankurah: " + place(e.Line, e.Col) + e.Msg + ": " + excerpt(e.Text, e.Pos)
 }
-func (e *SyntaxError) Unwrap() error { return ErrSyntax }
+func (e *SyntaxError) Unwrap() []error { return []error{ErrSyntax, ErrQuery} }
 
 func syntaxError(text string, pos int, msg string) *SyntaxError {
 	line, col := position(text, pos)
@@ -60,9 +63,9 @@ func (e *BindError) Error() string {
 
 func (e *BindError) Unwrap() []error {
 	if e.Err == nil {
-		return []error{ErrBind}
+		return []error{ErrBind, ErrQuery}
 	}
-	return []error{ErrBind, e.Err}
+	return []error{ErrBind, ErrQuery, e.Err}
 }
 
 func place(line, col int) string {

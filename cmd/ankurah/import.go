@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/internal/importer"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
@@ -19,7 +20,7 @@ type importCommand struct {
 	File       string   `arg:"" help:"File to import, - for what comes in."`
 	Collection string   `required:"" help:"Collection to import into." placeholder:"NAME"`
 	Format     string   `help:"json (an array of objects), ndjson (one object after the other) or csv. Found out when left out." enum:",json,ndjson,csv" default:"" placeholder:"FORMAT"`
-	Batch      int      `help:"Rows in a transaction." default:"1000" placeholder:"N"`
+	Batch      int      `help:"Rows in a transaction (${default})." default:"1000" placeholder:"N"`
 	Type       []string `help:"Type of a field: json, string, bool, int32, int64, float64, bytes, time, id, or a list such as []string." placeholder:"FIELD=TYPE" sep:"none"`
 	Rename     []string `help:"Store a field under another name." placeholder:"FIELD=NAME" sep:"none"`
 	Skip       []string `help:"Leave a field out." placeholder:"FIELD" sep:"none"`
@@ -32,6 +33,9 @@ func (c *importCommand) Run(a *app) error {
 	o, err := c.options()
 	if err != nil {
 		return err
+	}
+	if a.Server != "" && len(c.Index) > 0 {
+		return usage(errors.New("--index with --server: indexes are made where the store is"), "leave it out; a server makes those that its queries want")
 	}
 	indexes := make([]schema.Index, len(c.Index))
 	for k, text := range c.Index {
@@ -143,6 +147,17 @@ func (c *importCommand) run(a *app, s *store, src *importer.Source, o importer.O
 		return fmt.Errorf("%w (%d of %d rows are imported: the same command goes on from there)", c.explain(err), res.Rows, res.Of)
 	case err != nil:
 		return c.explain(err)
+	}
+	if a.Server != "" { // what it refuses is not imported
+		if err := s.node.Settle(a.ctx); err != nil {
+			return err
+		}
+		for r, err := range s.node.Rejected(a.ctx) {
+			if err != nil {
+				return err
+			}
+			return fmt.Errorf("the server refused rows: %w", &ankurah.RejectedError{Tx: r.Tx, Reason: r.Reason})
+		}
 	}
 	took := time.Since(begun).Seconds()
 	if err := ensureIndexes(a.ctx, s, c.Collection, indexes); err != nil {

@@ -34,7 +34,7 @@ Exit codes:
 
 // flags are those that every command takes.
 type flags struct {
-	Data       string `help:"Folder of the store." default:"./data" env:"ANKURAH_DATA" placeholder:"DIR"`
+	Data       string `help:"Folder of the store (${default})." default:"./data" env:"ANKURAH_DATA" placeholder:"DIR"`
 	Store      string `help:"URL of the store, such as pebble:./data or memory:, instead of --data." placeholder:"URL"`
 	User       string `help:"Who acts: the subject that reads and writes are made as." placeholder:"NAME"`
 	Server     string `help:"URL of a server, such as ws://localhost:8080/ankurah, instead of a store." env:"ANKURAH_SERVER" placeholder:"URL"`

@@ -47,7 +47,7 @@ type queryCommand struct {
 	selection
 	CSV   bool `help:"Print CSV." name:"csv"`
 	Count bool `help:"Print only how many there are."`
-	Limit int  `help:"Print that many at most; 0 for all." default:"0" placeholder:"N"`
+	Limit int  `help:"Print that many at most; 0 for all (${default})." default:"0" placeholder:"N"`
 }
 
 func (c *queryCommand) Run(a *app) error {
@@ -176,6 +176,9 @@ func count(n int, thing string) string {
 type explainCommand struct{ selection }
 
 func (c *explainCommand) Run(a *app) error {
+	if a.Server != "" {
+		return usage(errors.New("explain looks into a folder: what a server does is not to be seen from here"), "run it where the store is, with --data")
+	}
 	args, err := c.arguments()
 	if err != nil {
 		return err

@@ -21,12 +21,12 @@ import (
 )
 
 type serveCommand struct {
-	Listen      string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"ANKURAH_LISTEN" placeholder:"HOST:PORT"`
+	Listen      string        `help:"Address to listen on (${default})." default:"127.0.0.1:8080" env:"ANKURAH_LISTEN" placeholder:"HOST:PORT"`
 	Permissive  bool          `help:"Let everybody read and write everything; a credential is the subject's name." env:"ANKURAH_PERMISSIVE"`
-	Rules       string        `help:"JSON file of credentials and of rules for each collection, instead of --permissive." env:"ANKURAH_RULES" placeholder:"FILE"`
+	Rules       string        `help:"JSON file of credentials and of rules for each collection, instead of --permissive: {\"credentials\": {\"secret\": {\"Subject\": \"alice\"}}, \"collections\": {\"album\": [{\"Read\": \"TRUE\", \"Write\": \"owner = :subject\"}]}}." env:"ANKURAH_RULES" placeholder:"FILE"`
 	Origin      []string      `help:"Origins of pages that may connect, such as https://example.org; by default only the server's own." env:"ANKURAH_ORIGIN" placeholder:"ORIGIN"`
 	Compression bool          `help:"Compress messages." env:"ANKURAH_COMPRESSION"`
-	Grace       time.Duration `help:"How long clients may take to leave when the server ends." default:"5s" env:"ANKURAH_GRACE" placeholder:"DURATION"`
+	Grace       time.Duration `help:"How long clients may take to leave when the server ends (${default})." default:"5s" env:"ANKURAH_GRACE" placeholder:"DURATION"`
 	Restored    bool          `help:"The store was restored from a backup: clients replace what they know of it."`
 }
 
@@ -36,6 +36,15 @@ func (c *serveCommand) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return usage(err, "choose another address with --listen")
+	}
+	defer func() {
+		if closing := l.Close(); !errors.Is(closing, net.ErrClosed) { // the HTTP server closes it, once there is one
+			err = errors.Join(err, closing)
+		}
+	}()
 	engine, err := a.openEngine(true)
 	if err != nil {
 		return err
@@ -50,10 +59,6 @@ func (c *serveCommand) Run(a *app) (err error) {
 	defer func() { err = errors.Join(err, node.Close()) }()
 	if err := node.EnsureSystem(a.ctx); err != nil {
 		return err
-	}
-	l, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return usage(err, "choose another address with --listen")
 	}
 	peers := wsserver.NewHandler(node, &wsserver.Options{Origins: c.Origin, Compression: c.Compression, Logger: log})
 	mux := http.NewServeMux()
