@@ -96,6 +96,15 @@ func entityOf(key []byte, prefix int) (id.ID, error) {
 	return id.ID(key[len(key)-id.Size:]), nil
 }
 
+// parseEventKey reads what follows the space in the key of an event.
+func parseEventKey(rest []byte) (entity id.ID, rev uint64, ok bool) {
+	if len(rest) != id.Size+8 {
+		return
+	}
+	rev = binary.BigEndian.Uint64(rest[id.Size:])
+	return id.ID(rest[:id.Size]), rev, rev > 0
+}
+
 func appendFormat(b []byte) []byte {
 	return binary.AppendUvarint(append(b, formatMagic...), formatVersion)
 }

@@ -28,6 +28,7 @@ type Writer struct {
 	node  id.ID
 	clock id.Clock
 	now   uint64
+	tx    event.TxID // of the events since the last transaction
 }
 
 // NewWriter returns a writer whose IDs follow from seed.
@@ -79,7 +80,10 @@ func (w *Writer) event(h event.Header, ops []event.Operation) *event.Event {
 	for _, p := range h.Parents { // S3
 		w.clock.Observe(p.Stamp())
 	}
-	h.Root, h.Author, h.Tx, h.Stamp = w.root, event.NodeAuthor(w.node), w.random(), w.stamp()
+	if w.tx.IsZero() {
+		w.tx = w.random()
+	}
+	h.Root, h.Author, h.Tx, h.Stamp = w.root, event.NodeAuthor(w.node), w.tx, w.stamp()
 	ops = slices.Clone(ops)
 	entity.SortOps(ops)
 	e, err := event.New(h, w.random(), ops)
@@ -114,11 +118,16 @@ func (w *Writer) Edit(before *entity.State, ops ...event.Operation) storage.Enti
 	return w.Write(before, w.Event(before, before.Head(), ops...))
 }
 
-// Tx returns a transaction of writes, with an ID and a record.
+// Tx returns a transaction of writes, with an ID and a record. The ID is that
+// in the events made since the last one.
 func (w *Writer) Tx(writes ...storage.EntityWrite) storage.Tx {
 	writes = slices.Clone(writes)
 	slices.SortFunc(writes, func(a, b storage.EntityWrite) int { return a.After.ID().Compare(b.After.ID()) })
-	tx := w.TxID()
+	tx := w.tx
+	if tx.IsZero() {
+		tx = w.random()
+	}
+	w.tx = event.TxID{}
 	return storage.Tx{ID: tx, Record: tx[:4], Entities: writes}
 }
 
