@@ -121,8 +121,7 @@ func checkClone(t *testing.T, l *storagetest.Ledger, c clone) {
 
 // TestWriteErrors lets the n-th sync or write of the log fail, for many n. The
 // engine reports it and takes no further commit; the store opens again with
-// all that was acknowledged. The log does not get full here: Pebble ends the
-// process when closing a full one fails.
+// all that was acknowledged.
 func TestWriteErrors(t *testing.T) {
 	injected := errors.New("injected")
 	failed := 0

@@ -9,12 +9,15 @@ import (
 // log passes Pebble's messages on. Where Pebble expects its logger to end the
 // process, it keeps the error instead, and the store fails from then on.
 type log struct {
-	to Logger // nil: nowhere
+	to     Logger        // nil: nowhere
+	failed chan struct{} // closed at the first fatal error
 
 	mu   sync.Mutex // guards what follows
 	err  error      // the first fatal error
 	stop bool       // closing would wait for ever
 }
+
+func newLog() *log { return &log{failed: make(chan struct{})} }
 
 func (l *log) Infof(format string, args ...any) {
 	if l.to != nil {
@@ -36,12 +39,18 @@ func (l *log) Fatalf(format string, args ...any) {
 			err = &fatalError{msg, cause}
 		}
 	}
+	l.fail(err)
+	l.Errorf("%s", msg)
+}
+
+// fail keeps err unless there was one before.
+func (l *log) fail(err error) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.err == nil {
 		l.err = err
+		close(l.failed)
 	}
-	l.mu.Unlock()
-	l.Errorf("%s", msg)
 }
 
 func (l *log) fatal() error {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -35,8 +34,12 @@ type Store struct {
 	db    *pebble.DB
 	write *pebble.WriteOptions
 	log   *log
+	disk  *disk
 
-	mu sync.Mutex // one Apply at a time, so that preconditions hold
+	backlog backlog
+
+	mu   sync.Mutex // one Apply at a time, so that preconditions hold
+	left chan error // gets the result of a commit that was not awaited, if it ends
 
 	floor floor
 }
@@ -86,7 +89,7 @@ func OpenStore(ctx context.Context, dir string, opts *Options) (*Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, opts: opts.orDefault(), write: pebble.Sync, log: &log{}}
+	s := &Store{dir: dir, opts: opts.orDefault(), write: pebble.Sync, log: newLog()}
 	if s.opts.NoSync {
 		s.write = pebble.NoSync
 	}
@@ -103,26 +106,59 @@ func OpenStore(ctx context.Context, dir string, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.db, err = pebble.Open(s.dir, s.options()); err != nil {
-		return nil, s.failedOpen(err)
+	s.disk = newDisk(s.opts.FS, s.dir, s.log)
+	if err := s.open(); err != nil {
+		return nil, err
 	}
 	if !exists {
 		// The first log of a store is in an old format, in which damage in the
-		// middle looks like the end. Opening it again begins another. (A flush
-		// would too, but Pebble ends the process when that cannot close a log.)
+		// middle looks like the end. Opening it again begins another.
 		if err := s.db.Close(); err != nil {
 			return nil, s.failed("open", err)
 		}
-		if s.db, err = pebble.Open(s.dir, s.options()); err != nil {
-			return nil, s.failedOpen(err)
+		if err := s.open(); err != nil {
+			return nil, err
 		}
 	}
 	return s, nil
 }
 
+// open opens the files. Pebble waits for what it writes meanwhile, and for ever
+// if that fails, so it is left behind then, without the folder.
+func (s *Store) open() error {
+	type opened struct {
+		db  *pebble.DB
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		db, err := pebble.Open(s.dir, s.options())
+		done <- opened{db, err}
+	}()
+	var o opened
+	select {
+	case o = <-done:
+	case <-s.disk.stuck:
+		return s.failed("open", errors.Join(s.log.fatal(), s.disk.unlock()))
+	}
+	fatal := s.log.fatal()
+	switch {
+	case o.err != nil && fatal != nil:
+		return s.failed("open", fatal)
+	case o.err != nil:
+		return s.failedOpen(o.err)
+	case fatal != nil: // of which Pebble was not told
+		s.disk.end()
+		return s.failed("open", errors.Join(fatal, o.db.Close()))
+	}
+	s.db = o.db
+	s.backlog.settle()
+	return nil
+}
+
 func (s *Store) options() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          lockFS{s.opts.FS, s.dir},
+		FS:                          s.disk,
 		CacheSize:                   s.opts.CacheSize,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
 		ReadOnly:                    s.opts.ReadOnly,
@@ -140,6 +176,7 @@ func (s *Store) options() *pebble.Options {
 			BackgroundError: func(err error) { s.log.Errorf("background: %s", err) },
 		},
 	}
+	s.backlog.listen(o.EventListener)
 	if o.CacheSize <= 0 {
 		o.CacheSize = defaultCache
 	}
@@ -230,7 +267,12 @@ func (s *Store) failed(doing string, err error) error {
 }
 
 // Snapshot returns a view of everything that Apply has returned from.
+// After a failed write there is none, since Pebble would show what is not on
+// disk; those taken before stay readable.
 func (s *Store) Snapshot() (kv.Snapshot, error) {
+	if err := s.log.fatal(); err != nil {
+		return nil, s.failed("read", err)
+	}
 	if err := s.floor.rise(s.db); err != nil {
 		return nil, s.failed("read", err)
 	}
@@ -246,6 +288,7 @@ func (s *Store) Apply(ctx context.Context, b *kv.Batch) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	behind := s.backlog.any() // before the error of what it was behind with
 	if err := s.log.fatal(); err != nil {
 		return s.failed("write", err)
 	}
@@ -260,7 +303,28 @@ func (s *Store) Apply(ctx context.Context, b *kv.Batch) error {
 	if len(b.Writes) == 0 {
 		return nil
 	}
+	if behind {
+		return s.failed("write", s.applyBehind(b.Writes))
+	}
 	return s.failed("write", s.apply(b.Writes))
+}
+
+// applyBehind is apply while Pebble may let writes wait until a flush or a
+// compaction ends: it does not wait for one that failed.
+func (s *Store) applyBehind(writes []kv.Write) error {
+	b, err := s.batch(writes)
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.commit(b) }()
+	select {
+	case err := <-done:
+		return err
+	case <-s.log.failed:
+		s.left = done // it may wait for ever, and may be through all the same
+		return s.log.fatal()
+	}
 }
 
 func (s *Store) holds(p *kv.Precondition) (bool, error) {
@@ -275,12 +339,36 @@ func (s *Store) holds(p *kv.Precondition) (bool, error) {
 	return p.Value != nil && bytes.Equal(v, p.Value), nil
 }
 
-func (s *Store) apply(writes []kv.Write) (err error) {
+func (s *Store) apply(writes []kv.Write) error {
+	b, err := s.batch(writes)
+	if err != nil {
+		return err
+	}
+	return s.commit(b)
+}
+
+// batch copies writes into one of Pebble's batches.
+func (s *Store) batch(writes []kv.Write) (*pebble.Batch, error) {
 	size := 64
 	for k := range writes {
 		size += len(writes[k].Key) + len(writes[k].Value) + 16
 	}
 	b := s.db.NewBatchWithSize(size)
+	for k := range writes {
+		w, err := &writes[k], error(nil)
+		if w.Delete {
+			err = b.Delete(w.Key, nil)
+		} else {
+			err = b.Set(w.Key, w.Value, nil)
+		}
+		if err != nil {
+			return nil, errors.Join(err, b.Close())
+		}
+	}
+	return b, nil
+}
+
+func (s *Store) commit(b *pebble.Batch) (err error) {
 	// Pebble panics when it cannot write its log, with a lock held that nobody
 	// will release: the store is of no use from then on.
 	defer func() {
@@ -290,21 +378,10 @@ func (s *Store) apply(writes []kv.Write) (err error) {
 			s.log.jam()
 		}
 	}()
-	for k := range writes {
-		w := &writes[k]
-		if w.Delete {
-			err = b.Delete(w.Key, nil)
-		} else {
-			err = b.Set(w.Key, w.Value, nil)
-		}
-		if err != nil {
-			return errors.Join(err, b.Close())
-		}
-	}
 	if err := b.Commit(s.write); err != nil {
 		return err
 	}
-	// A failed sync is reported to the logger only.
+	// Pebble is not told of a failed write of its log.
 	if err := s.log.fatal(); err != nil {
 		return err
 	}
@@ -315,9 +392,19 @@ func (s *Store) apply(writes []kv.Write) (err error) {
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.log.jammed() {
-		return s.failed("close", s.log.fatal())
+	if s.left != nil {
+		select {
+		case <-s.left:
+		default:
+			s.log.jam()
+		}
 	}
+	if s.log.jammed() {
+		// Closing would wait for a lock that is held for ever. What runs in the
+		// background waits as well.
+		return s.failed("close", errors.Join(s.log.fatal(), s.disk.unlock()))
+	}
+	s.disk.end()
 	return s.failed("close", errors.Join(s.floor.drop(), s.db.Close()))
 }
 
@@ -381,43 +468,6 @@ func (i *iterator) Key() []byte   { return i.it.Key() }
 func (i *iterator) Value() []byte { return i.it.Value() }
 func (i *iterator) Err() error    { return i.s.failed("read", i.it.Error()) }
 func (i *iterator) Close() error  { return i.s.failed("read", i.it.Close()) }
-
-// lockFS tells a folder in use from other errors of locking it, and has what a
-// marker names in the folder before the marker.
-type lockFS struct {
-	vfs.FS
-	dir string
-}
-
-func (f lockFS) Lock(name string) (io.Closer, error) {
-	c, err := f.FS.Lock(name)
-	if err == nil {
-		return c, nil
-	}
-	if path := (*fs.PathError)(nil); errors.As(err, &path) {
-		return nil, err
-	}
-	return nil, &lockedError{f.dir, err}
-}
-
-// Create creates a file. Pebble creates a MANIFEST and then the marker that
-// names it, and syncs the folder once, behind both: after a crash the marker
-// could be there alone.
-func (f lockFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if strings.HasPrefix(f.PathBase(name), "marker.") {
-		dir, err := f.OpenDir(f.dir)
-		if err != nil {
-			return nil, err
-		}
-		if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-			return nil, err
-		}
-	}
-	return f.FS.Create(name, category)
-}
-
-// Unwrap returns the file system itself.
-func (f lockFS) Unwrap() vfs.FS { return f.FS }
 
 type lockedError struct {
 	dir string
