@@ -13,7 +13,10 @@ import (
 
 	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/property"
+	"github.com/ankurah/ankurah-go/property/lww"
 	"github.com/ankurah/ankurah-go/storage/pebble"
+	"github.com/ankurah/ankurah-go/storage/storagetest"
 )
 
 const crashEnv = "ANKURAH_TEST_CRASH_DIR"
@@ -77,7 +80,8 @@ func commitForever(dir string) error {
 }
 
 // S9, S23: a process that commits continuously is killed with -9, twenty
-// times on one store: no acknowledged commit is missing, none is halved.
+// times on one store: no acknowledged commit is missing, none is halved, the store
+// is whole.
 func TestKillLosesNothingAcknowledged(t *testing.T) {
 	dir := t.TempDir()
 	total := 0
@@ -122,6 +126,7 @@ func verifyTwins(t *testing.T, dir string, acknowledged []string) int {
 			t.Error(err)
 		}
 	}()
+	storagetest.CheckWhole(t, eng, property.NewRegistry(lww.Kind))
 	n, err := ankurah.OpenNode(ctx, eng, &ankurah.NodeOptions{Durable: true, Policy: policy.Permissive{}})
 	if err != nil {
 		t.Fatal(err)
