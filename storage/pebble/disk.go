@@ -22,15 +22,20 @@ import (
 // [Store] reports the error that is kept in log. Nothing is built on them,
 // since everything else fails, the MANIFEST above all. Pebble tries a failed
 // flush again at once, for ever; so after some failures those who write wait
-// for the store to be closed.
+// for the store to be closed. And what is in memory is out of order once the
+// MANIFEST could not be written, so that the next compaction panics: who writes
+// that never hears of it, and closing the store leaves it behind.
 type disk struct {
 	vfs.FS
 	dir string
 	log *log
 
 	told    atomic.Int32
+	waits   sync.Once
 	stuck   chan struct{} // closed when the waiting begins
-	once    sync.Once
+	holds   sync.Once
+	held    chan struct{} // closed when somebody waits for ever
+	ends    sync.Once
 	closing chan struct{}
 
 	mu   sync.Mutex // guards lock
@@ -42,11 +47,11 @@ type disk struct {
 const maxTold = 16
 
 func newDisk(fs vfs.FS, dir string, log *log) *disk {
-	return &disk{FS: fs, dir: dir, log: log, stuck: make(chan struct{}), closing: make(chan struct{})}
+	return &disk{FS: fs, dir: dir, log: log, stuck: make(chan struct{}), held: make(chan struct{}), closing: make(chan struct{})}
 }
 
 // end lets those go on who wait for the store to be closed.
-func (d *disk) end() { d.once.Do(func() { close(d.closing) }) }
+func (d *disk) end() { d.ends.Do(func() { close(d.closing) }) }
 
 // frozen returns what made the disk freeze.
 func (d *disk) frozen() error {
@@ -54,14 +59,29 @@ func (d *disk) frozen() error {
 	if err == nil {
 		return nil
 	}
-	switch n := d.told.Add(1); {
-	case n == maxTold:
-		close(d.stuck)
-		<-d.closing
-	case n > maxTold:
+	if d.told.Add(1) >= maxTold {
+		d.waits.Do(func() { close(d.stuck) })
 		<-d.closing
 	}
 	return err
+}
+
+// writes makes a write that may be told of, unless the disk is frozen.
+func (d *disk) writes(name string, write func() error) error {
+	of := d.PathBase(name)
+	manifest := strings.HasPrefix(of, "MANIFEST-") || strings.HasPrefix(of, "marker.")
+	if !manifest {
+		if err := d.frozen(); err != nil {
+			return err
+		}
+		return d.wrote(write())
+	}
+	if d.log.fatal() == nil && d.wrote(write()) == nil {
+		return nil
+	}
+	d.waits.Do(func() { close(d.stuck) })
+	d.holds.Do(func() { close(d.held) })
+	select {}
 }
 
 // wrote takes the result of a write.
@@ -98,7 +118,7 @@ func (d *disk) unlock() error {
 // could be there alone.
 func (d *disk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if strings.HasPrefix(d.PathBase(name), "marker.") {
-		if err := d.syncFolder(); err != nil {
+		if err := d.writes(name, d.syncFolder); err != nil {
 			return nil, err
 		}
 	}
@@ -110,7 +130,7 @@ func (d *disk) syncFolder() error {
 	if err != nil {
 		return err
 	}
-	return d.wrote(errors.Join(dir.Sync(), dir.Close()))
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (d *disk) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
@@ -122,21 +142,19 @@ func (d *disk) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts .
 }
 
 func (d *disk) create(name string, how func() (vfs.File, error)) (vfs.File, error) {
-	isLog := strings.HasSuffix(name, ".log")
-	if isLog && d.log.fatal() != nil {
-		return vfs.NewMem().Create("log", vfs.WriteCategoryUnspecified)
+	if !strings.HasSuffix(name, ".log") {
+		var f vfs.File
+		if err := d.writes(name, func() (err error) { f, err = how(); return err }); err != nil {
+			return nil, err
+		}
+		return &file{f, d, name, false}, nil
 	}
-	if err := d.frozen(); err != nil {
-		return nil, err
+	if d.log.fatal() == nil {
+		if f, err := how(); d.wrote(err) == nil {
+			return &file{f, d, name, true}, nil
+		}
 	}
-	f, err := how()
-	switch {
-	case d.wrote(err) == nil:
-		return &file{f, d, isLog}, nil
-	case isLog:
-		return vfs.NewMem().Create("log", vfs.WriteCategoryUnspecified)
-	}
-	return nil, err
+	return vfs.NewMem().Create("log", vfs.WriteCategoryUnspecified)
 }
 
 func (d *disk) OpenDir(name string) (vfs.File, error) {
@@ -144,25 +162,23 @@ func (d *disk) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{f, d, true}, nil
+	return &file{f, d, name, true}, nil
 }
 
 func (d *disk) Rename(oldname, newname string) error {
-	if err := d.frozen(); err != nil {
-		return err
-	}
-	return d.wrote(d.FS.Rename(oldname, newname))
+	return d.writes(newname, func() error { return d.FS.Rename(oldname, newname) })
 }
 
 func (d *disk) Link(oldname, newname string) error {
-	if err := d.frozen(); err != nil {
-		return err
-	}
-	return d.wrote(d.FS.Link(oldname, newname))
+	return d.writes(newname, func() error { return d.FS.Link(oldname, newname) })
 }
 
-// Remove removes a file, which Pebble needs no more: failing does no harm.
+// Remove removes a file, which Pebble needs no more. Failing does no harm, but
+// that Pebble takes an old marker that stays for a new one that failed.
 func (d *disk) Remove(name string) error {
+	if strings.HasPrefix(d.PathBase(name), "marker.") {
+		return d.writes(name, func() error { return d.FS.Remove(name) })
+	}
 	if err := d.log.fatal(); err != nil {
 		return err
 	}
@@ -176,6 +192,7 @@ func (d *disk) Unwrap() vfs.FS { return d.FS }
 type file struct {
 	vfs.File
 	disk  *disk
+	name  string
 	quiet bool // it seems to succeed
 }
 
@@ -187,10 +204,7 @@ func (f *file) do(write func() error) error {
 		}
 		return nil
 	}
-	if err := f.disk.frozen(); err != nil {
-		return err
-	}
-	return f.disk.wrote(write())
+	return f.disk.writes(f.name, write)
 }
 
 func (f *file) Write(b []byte) (int, error) {
@@ -217,7 +231,8 @@ func (f *file) SyncTo(length int64) (full bool, err error) {
 	return full, err
 }
 
-// Close closes the file whatever happened: its handle is to be released.
+// Close closes the file whatever happened: its handle is to be released. What
+// was to be on disk has been synced before.
 func (f *file) Close() error {
 	err := f.disk.wrote(f.File.Close())
 	if f.quiet {

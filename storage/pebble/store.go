@@ -400,12 +400,35 @@ func (s *Store) Close() error {
 		}
 	}
 	if s.log.jammed() {
-		// Closing would wait for a lock that is held for ever. What runs in the
-		// background waits as well.
-		return s.failed("close", errors.Join(s.log.fatal(), s.disk.unlock()))
+		return s.leave()
 	}
 	s.disk.end()
-	return s.failed("close", errors.Join(s.floor.drop(), s.db.Close()))
+	err := s.closing(func() error { return errors.Join(s.floor.drop(), s.db.Close()) })
+	select {
+	case <-s.disk.held:
+		return s.leave()
+	default:
+		return err
+	}
+}
+
+// closing closes something, for which Pebble may wait for the MANIFEST. Nobody
+// waits for one that was not written.
+func (s *Store) closing(what func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- what() }()
+	select {
+	case err := <-done:
+		return s.failed("close", err)
+	case <-s.disk.held:
+		return nil
+	}
+}
+
+// leave lets the folder go. Closing would wait for ever, as what runs in the
+// background does.
+func (s *Store) leave() error {
+	return s.failed("close", errors.Join(s.log.fatal(), s.disk.unlock()))
 }
 
 type snapshot struct {
@@ -439,7 +462,12 @@ func (s snapshot) Scan(ctx context.Context, lo, hi []byte, reverse bool) (kv.Ite
 	return &iterator{s: s.s, it: it, reverse: reverse}, nil
 }
 
-func (s snapshot) Close() error { return s.s.failed("close", s.p.Close()) }
+func (s snapshot) Close() error {
+	if s.s.log.fatal() == nil {
+		return s.s.failed("close", s.p.Close())
+	}
+	return s.s.closing(s.p.Close)
+}
 
 type iterator struct {
 	s       *Store
