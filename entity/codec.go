@@ -16,7 +16,7 @@ const MaxEntries = 1 << 14
 
 // Limits of a state's encoding.
 const (
-	maxTips  = 1 << 16
+	MaxTips  = 1 << 16
 	tipSize  = id.Size + len(event.Digest{})
 	minEntry = 2 + id.Size // bytes of an entry, at least
 )
@@ -101,8 +101,8 @@ func (s *State) decodeTip(r *pb.Reader) {
 		r.Fail(strconv.Itoa(len(b)) + " bytes where " + strconv.Itoa(tipSize) + " are due")
 	}
 	switch n := len(s.head); {
-	case n == maxTips:
-		r.Fail("more than " + strconv.Itoa(maxTips) + " tips")
+	case n == MaxTips:
+		r.Fail("more than " + strconv.Itoa(MaxTips) + " tips")
 	case n > 0 && !s.head[n-1].ID.Less(t.ID):
 		r.Fail("tips are not sorted and unique")
 	}

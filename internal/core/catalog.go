@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/internal/pb"
 	"github.com/ankurah/ankurah-go/schema"
@@ -68,12 +69,22 @@ func (c *Core) checkOps(collection string, ops []event.Operation) (learned []sch
 		return nil, &schemaError{collection, "", "the collection is not declared and the schema is closed: list its model in NodeOptions.Models"}
 	}
 	for _, op := range ops {
-		if strings.HasPrefix(op.Property, "_") || op.Kind != schema.LWW {
+		system := strings.HasPrefix(op.Property, "_")
+		if system && (op.Property != entity.Deleted || op.Kind != schema.LWW) {
+			return nil, &reservedError{collection + "." + op.Property}
+		}
+		if op.Kind != schema.LWW {
 			continue
 		}
 		v, err := value.Decode(op.Data)
 		if err != nil {
 			return nil, err
+		}
+		if system {
+			if v.Kind() != value.KindBool {
+				return nil, &schemaError{collection, op.Property, "it is bool, not " + v.Type().String()}
+			}
+			continue
 		}
 		p := m.Property(op.Property)
 		switch {

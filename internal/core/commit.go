@@ -605,6 +605,9 @@ func checkState(s *entity.State) error {
 	if n := len(s.Entries()); n > entity.MaxEntries {
 		return &limitError{s.Collection() + " " + s.ID().String() + " gets " + strconv.Itoa(n) + " properties, the limit is " + strconv.Itoa(entity.MaxEntries)}
 	}
+	if n := len(s.Head()); n > entity.MaxTips {
+		return &limitError{s.Collection() + " " + s.ID().String() + " gets " + strconv.Itoa(n) + " tips, the limit is " + strconv.Itoa(entity.MaxTips)}
+	}
 	if n := s.Size(); n > MaxStateBytes {
 		return &limitError{s.Collection() + " " + s.ID().String() + " gets " + strconv.Itoa(n) + " bytes, the limit is " + strconv.Itoa(MaxStateBytes)}
 	}
@@ -841,7 +844,7 @@ func (e *constraintError) Unwrap() []error { return []error{policy.ErrConstraint
 type reservedError struct{ name string }
 
 func (e *reservedError) Error() string {
-	return "ankurah: collection " + e.name + " belongs to the system: names that begin with an underscore are refused"
+	return "ankurah: " + e.name + " belongs to the system: names that begin with an underscore are refused"
 }
 func (e *reservedError) Unwrap() error { return ErrReserved }
 
