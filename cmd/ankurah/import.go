@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/internal/importer"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
@@ -147,17 +146,6 @@ func (c *importCommand) run(a *app, s *store, src *importer.Source, o importer.O
 		return fmt.Errorf("%w (%d of %d rows are imported: the same command goes on from there)", c.explain(err), res.Rows, res.Of)
 	case err != nil:
 		return c.explain(err)
-	}
-	if a.Server != "" { // what it refuses is not imported
-		if err := s.node.Settle(a.ctx); err != nil {
-			return err
-		}
-		for r, err := range s.node.Rejected(a.ctx) {
-			if err != nil {
-				return err
-			}
-			return fmt.Errorf("the server refused rows: %w", &ankurah.RejectedError{Tx: r.Tx, Reason: r.Reason})
-		}
 	}
 	took := time.Since(begun).Seconds()
 	if err := ensureIndexes(a.ctx, s, c.Collection, indexes); err != nil {

@@ -51,6 +51,9 @@ func (c *watchCommand) Run(a *app) error {
 			return err
 		}
 		defer q.Close()
+		if err := q.WaitSynced(a.ctx); err != nil {
+			return err
+		}
 		ctx, stop := context.WithCancelCause(a.ctx)
 		defer stop(nil)
 		show := c.shower(a, s, q)

@@ -509,11 +509,11 @@ func (c *Core) applyEvent(t *tx, e *event.Event, learned []learnedProps) ([]lear
 	} else if !e.IsGenesis() || len(t.req.Events) > 0 {
 		before, _ = c.current(t, e.Entity)
 	}
-	if before != nil && before.Collection() != e.Collection {
-		return nil, &wrongCollection{e.Entity, e.Collection, before.Collection()}
-	}
 	if err := c.mayChange(t.req.from, before, e); err != nil {
 		return nil, err
+	}
+	if before != nil && before.Collection() != e.Collection {
+		return nil, &wrongCollection{e.Entity, e.Collection, before.Collection()}
 	}
 	after, err := before.Apply(c.cfg.Kinds, e)
 	if err != nil {
@@ -573,7 +573,7 @@ func (t *tx) has(after *entity.State) bool {
 // (S38).
 func (c *Core) mayChange(p *Peer, before *entity.State, e *event.Event) error {
 	if before != nil && !e.IsGenesis() && !c.shows(p, before) {
-		return &submitError{e, "its parent " + e.Parents[0].String() + " is not stored", ErrUnknownParent}
+		return unknownParent(e, e.Parents[0])
 	}
 	return nil
 }

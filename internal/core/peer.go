@@ -129,7 +129,7 @@ func (c *Core) Drain() {
 func (c *Core) dismiss(p *Peer, err error) { c.dismissWith(p, codeOf(err), textOf(err)) }
 
 func (c *Core) dismissWith(p *Peer, code wire.Code, text string) {
-	if p.phase == open {
+	if p.known {
 		c.send(&p.Conn, &wire.Bye{Code: code, Text: text})
 	} else {
 		c.send(&p.Conn, &wire.Reject{Code: code, Text: text})
@@ -230,6 +230,8 @@ func (c *Core) authenticate(p *Peer, credential []byte, done func(policy.Princip
 		case p.ending:
 		case err != nil:
 			c.dismiss(p, err)
+		case len(who.Subject) > wire.MaxSubject:
+			c.dismiss(p, &authError{errors.New("the subject has " + strconv.Itoa(len(who.Subject)) + " bytes, the limit is " + strconv.Itoa(wire.MaxSubject))})
 		default:
 			done(who)
 		}

@@ -100,12 +100,19 @@ func (c *Core) admit(t *tx) ([]*event.Event, error) {
 			if t.lookup.seq != c.seq {
 				return nil, errReadAgain
 			}
-			return nil, &submitError{e, "its parent " + p.String() + " is not stored", ErrUnknownParent}
+			if s, _ := c.current(t, e.Entity); s != nil && !c.shows(t.req.from, s) {
+				p = e.Parents[0] // as if none were
+			}
+			return nil, unknownParent(e, p)
 		}
 		own[e.ID] = e
 		fresh = append(fresh, e)
 	}
 	return fresh, nil
+}
+
+func unknownParent(e *event.Event, parent id.ID) error {
+	return &submitError{e, "its parent " + parent.String() + " is not stored", ErrUnknownParent}
 }
 
 // find returns event i if it is stored or in flight; one that was stored since

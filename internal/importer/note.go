@@ -43,7 +43,7 @@ func (n *note) find(ctx context.Context, s *ankurah.Session, again bool) error {
 // commit runs f in a transaction that notes how many rows are done with it.
 func (n *note) commit(ctx context.Context, s *ankurah.Session, done int, complete bool, f func(tx *ankurah.Tx) error) error {
 	id := n.id
-	err := s.Update(ctx, func(tx *ankurah.Tx) error {
+	err := s.UpdateConfirmed(ctx, func(tx *ankurah.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (m *Hello) decode(r *pb.Reader) {
 		case 9:
 			m.Credential = raw(r)
 		case 10:
-			m.Subject = text(r, maxSubject)
+			m.Subject = text(r, MaxSubject)
 		case 11:
 			m.App = number(r)
 		default:

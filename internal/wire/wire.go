@@ -29,7 +29,7 @@ const (
 	MaxFrame   = 8 << 20
 	MaxText    = 64 << 10 // of a reason
 	maxName    = 128
-	maxSubject = 1024
+	MaxSubject = 1024 // of a principal's subject
 	// MaxChunk is about how many bytes of changes go into one frame.
 	MaxChunk = 256 << 10
 )
