@@ -28,6 +28,7 @@ var (
 	ErrQuery            = ankql.ErrQuery
 	ErrStoreLocked      = storage.ErrLocked
 	ErrStoreCorrupt     = storage.ErrCorrupt
+	ErrStoreUnfinished  = storage.ErrUnfinished
 	ErrReferencePath    = ankql.ErrReferencePath
 	ErrNotReady         = errors.New("not ready")
 	ErrSystem           = core.ErrSystem

@@ -8,6 +8,7 @@ import (
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/internal/book"
 	"github.com/ankurah/ankurah-go/internal/core"
 )
 
@@ -204,7 +205,7 @@ func (n *Node) committed(ctx context.Context, snap *core.Snap, tx TxID) ([]Commi
 	if err != nil || !ok {
 		return nil, err
 	}
-	touched, err := core.DecodeRecord(record)
+	touched, err := book.DecodeRecord(record)
 	if err != nil {
 		return nil, err
 	}

@@ -28,9 +28,10 @@ type NodeOptions struct {
 	// Policy decides who may read and write what. A durable node needs one;
 	// policy.Permissive{} allows everything. Ephemeral nodes have none.
 	Policy policy.Agent
-	// Restored says that a durable node's store was restored from a backup:
-	// what clients know of it may be newer than what it holds. It gets a new
-	// epoch, so that they replace what they have. Set it for one start.
+	// Restored says that the files of a durable node's store were brought back
+	// from a copy: what clients know of it may be newer than what it holds. It
+	// gets a new epoch, so that they replace what they have. Set it for one
+	// start. Stores made by [Node.Backup] or from a dump have one by themselves.
 	Restored bool
 	// OnRejected hears, on a goroutine of the node, of transactions that a
 	// durable node refused.
@@ -127,6 +128,9 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		return nil, err
 	}
 	if n.core, err = core.Boot(ctx, (*executor)(n), cfg, snap); err != nil {
+		if u, ok := errors.AsType[*storage.UnfinishedError](err); ok {
+			u.Location = engine.Info().Location
+		}
 		return nil, errors.Join(err, snap.Close())
 	}
 	n.core.OnPublish(func() {

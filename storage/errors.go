@@ -14,6 +14,8 @@ var (
 	ErrCorrupt = errors.New("store is corrupt")
 	// ErrLocked is wrapped when another process has the store open.
 	ErrLocked = errors.New("store is in use by another process")
+	// ErrUnfinished is wrapped when a store was being restored and is not whole.
+	ErrUnfinished = errors.New("store is not whole")
 	// ErrClosed is wrapped by every use of a closed engine.
 	ErrClosed = errors.New("store is closed")
 )
@@ -43,3 +45,15 @@ func (e *CorruptError) Error() string {
 	return "ankurah: the store is damaged: " + e.What + ": " + e.Err.Error() + ": restore it from a backup"
 }
 func (e *CorruptError) Unwrap() []error { return []error{ErrCorrupt, e.Err} }
+
+// UnfinishedError says that restoring a store was begun and not finished.
+type UnfinishedError struct{ Location string }
+
+func (e *UnfinishedError) Error() string {
+	at := e.Location
+	if at == "" {
+		at = "this store"
+	}
+	return "ankurah: " + at + " is not whole: restoring it was not finished: remove it and restore again"
+}
+func (e *UnfinishedError) Unwrap() error { return ErrUnfinished }

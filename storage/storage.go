@@ -55,6 +55,15 @@ type Indexer interface {
 	Generation() any
 }
 
+// Copier is an engine that can copy its store while it is in use.
+type Copier interface {
+	// Copy makes folder dir, which must not exist or be empty, a store with
+	// what has been committed, and with the meta writes in mark. The folder
+	// gets its name when it is whole: an interrupted copy is never taken for
+	// one.
+	Copy(ctx context.Context, dir string, mark ...MetaWrite) error
+}
+
 // Batch is a group of transactions to commit.
 type Batch struct {
 	Txs  []Tx
@@ -147,4 +156,38 @@ type Snapshot interface {
 	MetaRange(ctx context.Context, lo, hi []byte) iter.Seq2[MetaWrite, error]
 	// Close releases the snapshot. Iterators of it must have ended.
 	Close() error
+}
+
+// Lister is a snapshot that lists what a [Snapshot] finds by key. Dumping and
+// verifying a store need one.
+type Lister interface {
+	// Entities lists what has a state, by collection and then by entity. It
+	// does not read the states.
+	Entities(ctx context.Context) iter.Seq2[EntityKey, error]
+	// Histories lists what has events, by entity.
+	Histories(ctx context.Context) iter.Seq2[id.ID, error]
+	// Txs lists the records of transactions, by transaction.
+	Txs(ctx context.Context) iter.Seq2[TxRecord, error]
+	// Claims lists the claims that are bound, by key.
+	Claims(ctx context.Context) iter.Seq2[Claim, error]
+}
+
+// EntityKey names an entity.
+type EntityKey struct {
+	Collection string
+	Entity     id.ID
+}
+
+// TxRecord is the record kept of a transaction.
+type TxRecord struct {
+	Tx     event.TxID
+	Record []byte
+}
+
+// Checker is a snapshot of an engine that keeps the same thing twice, such as
+// in indexes.
+type Checker interface {
+	// Check compares what is kept twice, and yields a [*CorruptError] for each
+	// difference. Another error ends it.
+	Check(ctx context.Context) iter.Seq[error]
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/book"
 	"github.com/ankurah/ankurah-go/internal/pb"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/storage"
@@ -17,7 +18,7 @@ import (
 
 // Meta keys of an ephemeral node.
 var (
-	metaSubject  = []byte("subject")   // the principal that the store belongs to
+	metaSubject  = []byte(book.Subject)
 	metaServer   = []byte("server")    // epoch of the store that the bases are copies of
 	metaOffset   = []byte("offset")    // server's clock minus this one, milliseconds, 8 bytes
 	metaBase     = []byte("base/")     // + entity: the base of one with pending events

@@ -8,6 +8,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/book"
 	"github.com/ankurah/ankurah-go/property/lww"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
@@ -15,13 +16,13 @@ import (
 
 // Meta keys of a node's bookkeeping.
 var (
-	metaNode  = []byte("node")  // node ID, made once per store
-	metaRoot  = []byte("root")  // system root
-	metaEpoch = []byte("epoch") // store epoch
-	metaClock = []byte("clock") // high-water mark of the clock, 8 bytes
-
-	metaCatalog = []byte("catalog/") // + collection: what is known of its schema
-	metaFeed    = []byte("feed/")    // + incarnation + sequence: transaction ID
+	metaNode    = []byte(book.Node)
+	metaRoot    = []byte(book.Root)
+	metaEpoch   = []byte(book.Epoch)
+	metaClock   = []byte(book.Clock)
+	metaCopied  = []byte(book.Copied)
+	metaCatalog = []byte(book.Catalog)
+	metaFeed    = []byte(book.Feed)
 )
 
 // SystemCollection holds the entity that stands for the system itself.
@@ -29,6 +30,12 @@ const SystemCollection = "_system"
 
 // load reads the bookkeeping, or makes that of a new store.
 func (c *Core) load(ctx context.Context, snap storage.Snapshot) error {
+	if _, unfinished, err := snap.Meta(ctx, []byte(book.Restoring)); err != nil || unfinished {
+		if err == nil {
+			err = &storage.UnfinishedError{}
+		}
+		return err
+	}
 	for _, f := range []struct {
 		key []byte
 		id  *id.ID
@@ -53,7 +60,14 @@ func (c *Core) load(ctx context.Context, snap storage.Snapshot) error {
 	case ok:
 		c.clock.Observe(id.Stamp(binary.BigEndian.Uint64(b)))
 	}
-	if c.node.IsZero() {
+	_, copied, err := snap.Meta(ctx, metaCopied)
+	if err != nil {
+		return err
+	}
+	if copied {
+		c.setMeta(metaCopied, nil)
+	}
+	if copied || c.node.IsZero() {
 		c.node, c.epoch = c.randomID(), c.randomID()
 		c.setMeta(metaNode, c.node[:])
 		c.setMeta(metaEpoch, c.epoch[:])

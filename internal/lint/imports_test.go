@@ -36,6 +36,8 @@ var rules = []struct {
 	{"storage/kv", []string{"pure", "storage"}, "an engine over any ordered map"},
 	{"storage/memory", []string{"pure", "storage", "storage/kv"}, "engines do not know each other"},
 	{"storage/pebble", []string{"pure", "storage", "storage/kv"}, "engines do not know each other"},
+	{"internal/book", []string{"pure"}, "what bookkeeping looks like, for those beside the node"},
+	{"storage/dump", []string{"pure", "storage", "internal/book"}, "it moves data between engines and knows none"},
 	{"internal/reactor", []string{"pure"}, "routing needs no storage and no node"},
 	{"transport", nil, "a contract: bytes and nothing of what is in them"},
 	{"transport/local", []string{"transport"}, "transports do not know what they carry"},
@@ -43,9 +45,9 @@ var rules = []struct {
 	{"transport/wsserver", []string{"transport", "transport/internal/wsconn"}, "a transport serves whatever accepts, not a node"},
 	{"transport/wsclient", []string{"transport", "transport/internal/wsconn", "signal"}, "a transport connects whatever connects, not a node"},
 	{"internal/wire", []string{"pure"}, "messages are data"},
-	{"internal/core", []string{"pure", "storage", "policy", "internal/reactor", "internal/wire"}, "the state machine does no I/O of its own"},
+	{"internal/core", []string{"pure", "storage", "policy", "internal/book", "internal/reactor", "internal/wire"}, "the state machine does no I/O of its own"},
 	{"internal/importer", []string{"pure"}, "it works through the public API, which is not counted here, on any engine"},
-	{"", []string{"pure", "storage", "policy", "transport", "internal/reactor", "internal/core"}, "the root is the shell; engines are the user's choice"},
+	{"", []string{"pure", "storage", "policy", "transport", "internal/book", "internal/reactor", "internal/core"}, "the root is the shell; engines are the user's choice"},
 }
 
 // browserBan lists what must not be linked into a browser program: size.

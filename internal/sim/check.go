@@ -12,6 +12,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/book"
 	"github.com/ankurah/ankurah-go/internal/core"
 	"github.com/ankurah/ankurah-go/internal/pb"
 	"github.com/ankurah/ankurah-go/internal/wire"
@@ -138,7 +139,7 @@ func (w *World) together(tx event.TxID) {
 		w.fail(err)
 		return // its store was replaced
 	}
-	touched, err := core.DecodeRecord(b)
+	touched, err := book.DecodeRecord(b)
 	w.fail(err)
 	var parts []part
 	for _, t := range touched {

@@ -1,0 +1,82 @@
+// Package book holds what a node's bookkeeping looks like in its store, for
+// those who read it beside the node: which keys there are, and what the record
+// of a transaction says. docs/FORMAT.md has the table.
+package book
+
+import (
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/pb"
+)
+
+// Meta keys of a node's bookkeeping.
+const (
+	Node  = "node"  // node ID, made once per store
+	Root  = "root"  // system root
+	Epoch = "epoch" // store epoch
+	Clock = "clock" // high-water mark of the clock, 8 bytes
+
+	Catalog = "catalog/" // + collection: what is known of its schema
+	Feed    = "feed/"    // + incarnation + sequence: transaction ID
+
+	Subject = "subject" // an ephemeral node's: the principal that the store belongs to
+
+	// Copied is there in a copy of a store until a node has opened it: the copy
+	// is a store of its own, with an ID and an epoch of its own.
+	Copied = "copied"
+	// Restoring is there while a store is being restored.
+	Restoring = "restoring"
+)
+
+// Touched is what a transaction did to one entity: the events at revs First to
+// Last.
+type Touched struct {
+	Collection  string
+	Entity      id.ID
+	First, Last uint64
+}
+
+// AppendTouched appends one entity to the record of a transaction, which is a
+// message of such entities (1, repeated): collection (1), entity (2), first rev
+// (3) and last rev (4).
+func AppendTouched(b []byte, t Touched) []byte {
+	b = pb.AppendLength(b, 1, pb.SizeBytes(1, len(t.Collection))+pb.SizeBytes(2, id.Size)+pb.SizeUint64(3, t.First)+pb.SizeUint64(4, t.Last))
+	b = pb.AppendBytes(b, 1, t.Collection)
+	b = pb.AppendBytes(b, 2, t.Entity[:])
+	b = pb.AppendUint64(b, 3, t.First)
+	return pb.AppendUint64(b, 4, t.Last)
+}
+
+// DecodeRecord reads what is kept of a transaction.
+func DecodeRecord(b []byte) ([]Touched, error) {
+	var out []Touched
+	r := pb.NewReader("transaction record", b)
+	for r.Next() {
+		if r.Num != 1 {
+			r.Unknown()
+			continue
+		}
+		r.Repeated()
+		var t Touched
+		x := pb.NewReader("entity of a transaction", r.Bytes())
+		for x.Next() {
+			switch x.Num {
+			case 1:
+				t.Collection = x.Text(event.MaxName)
+			case 2:
+				x.Fixed(t.Entity[:])
+			case 3:
+				t.First = x.Uint64()
+			case 4:
+				t.Last = x.Uint64()
+			default:
+				x.Unknown()
+			}
+		}
+		if err := x.Err(); err != nil {
+			r.FailWith(err)
+		}
+		out = append(out, t)
+	}
+	return out, r.Err()
+}
