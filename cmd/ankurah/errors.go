@@ -47,7 +47,7 @@ func classify(err error) (code int, hint string) {
 		return f.code, f.hint
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, ""
-	case errors.Is(err, ankurah.ErrStoreLocked), errors.Is(err, ankurah.ErrStoreCorrupt):
+	case errors.Is(err, ankurah.ErrStoreLocked), errors.Is(err, ankurah.ErrStoreCorrupt), errors.Is(err, ankurah.ErrStoreUnfinished):
 		return exitStore, "" // the store's error says what to do
 	case errors.Is(err, ankql.ErrSyntax):
 		return exitUsage, "queries look like: country = 'IS' ORDER BY name LIMIT 10"

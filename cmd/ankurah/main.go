@@ -27,8 +27,8 @@ Exit codes:
   1  it failed
   2  wrong usage: flags, arguments or the text of a query
   3  not found: no such store, collection or entity
-  4  the store is in use by another process, or damaged
-  5  the input cannot be read as rows or edits
+  4  the store is in use by another process, damaged, or not whole
+  5  the input cannot be read: rows, edits, a dump
   6  the server cannot be reached, or does not let the user in
   130  interrupted before it was done`
 
@@ -51,6 +51,10 @@ type commandLine struct {
 	History historyCommand `cmd:"" help:"Print an entity's audit trail."`
 	Explain explainCommand `cmd:"" help:"Say how a query would be answered: by which index, with what left to filter."`
 	Serve   serveCommand   `cmd:"" help:"Serve the store to other nodes over WebSockets, until Ctrl-C."`
+	Backup  backupCommand  `cmd:"" help:"Copy the store to another folder, also while a server has it open."`
+	Dump    dumpCommand    `cmd:"" help:"Write all that the store holds to a file that any engine can be restored from."`
+	Restore restoreCommand `cmd:"" help:"Fill a new store from a dump."`
+	Verify  verifyCommand  `cmd:"" help:"Replay all events and compare what they lead to with what is stored."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -170,6 +170,9 @@ func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
+	if stem, ok := strings.CutSuffix(thing, "y"); ok {
+		return fmt.Sprint(n, " ", stem, "ies")
+	}
 	return fmt.Sprint(n, " ", thing, "s")
 }
 

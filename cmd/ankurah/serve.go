@@ -27,7 +27,7 @@ type serveCommand struct {
 	Origin      []string      `help:"Origins of pages that may connect, such as https://example.org; by default only the server's own." env:"ANKURAH_ORIGIN" placeholder:"ORIGIN"`
 	Compression bool          `help:"Compress messages." env:"ANKURAH_COMPRESSION"`
 	Grace       time.Duration `help:"How long clients may take to leave when the server ends (${default})." default:"5s" env:"ANKURAH_GRACE" placeholder:"DURATION"`
-	Restored    bool          `help:"The store was restored from a backup: clients replace what they know of it."`
+	Restored    bool          `help:"The files of the store were brought back from a copy: clients replace what they know of it. Not needed after ankurah backup or ankurah restore."`
 }
 
 // Run serves until it is interrupted.
@@ -45,7 +45,7 @@ func (c *serveCommand) Run(a *app) (err error) {
 			err = errors.Join(err, closing)
 		}
 	}()
-	engine, err := a.openEngine(true)
+	engine, err := a.openEngine(true, false)
 	if err != nil {
 		return err
 	}
@@ -68,6 +68,8 @@ func (c *serveCommand) Run(a *app) (err error) {
 		meter.Gauge("ankurah_connections", peers.Conns())
 		meter.print(w)
 	})
+	admin := a.admit(node, log)
+	defer func() { err = errors.Join(err, admin()) }()
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()

@@ -74,7 +74,7 @@ func (a *app) openStore(create bool) (*store, error) {
 	if a.Server != "" {
 		return a.connect()
 	}
-	engine, err := a.openEngine(create)
+	engine, err := a.openEngine(create, false)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,9 @@ func (a *app) openStore(create bool) (*store, error) {
 	return s, nil
 }
 
-func (a *app) openEngine(create bool) (storage.Engine, error) {
+// openEngine opens the engine of the store that the flags name, to read only
+// where that is said.
+func (a *app) openEngine(create, readOnly bool) (storage.Engine, error) {
 	if a.Store != "" {
 		if !a.Sync {
 			return nil, usage(errors.New("--no-sync does not go with --store"), "name the folder with --data")
@@ -119,7 +121,7 @@ func (a *app) openEngine(create bool) (storage.Engine, error) {
 			return nil, usage(err, "--data names the folder of a store")
 		}
 	}
-	return pebble.Open(a.ctx, a.Data, &pebble.Options{NoSync: !a.Sync})
+	return pebble.Open(a.ctx, a.Data, &pebble.Options{NoSync: !a.Sync, ReadOnly: readOnly})
 }
 
 func (s *store) close() error {
