@@ -243,7 +243,7 @@ func (n *Node) Connect(ctx context.Context, c transport.Conn, hello transport.He
 		l = n.core.NewLink(w, hello.Credential, func() {
 			if hello.Ready != nil { // it may use the node
 				n.aside([]effect{func() []effect {
-					hello.Ready()
+					n.contained("an effect on a connection", hello.Ready)
 					return nil
 				}})
 			}

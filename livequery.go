@@ -3,8 +3,6 @@ package ankurah
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -305,27 +303,16 @@ func (l *live) drain() {
 			skip := l.closed || h.gone
 			l.mu.Unlock()
 			if !skip && (d.initial || len(d.changes) > 0) {
-				l.contained(func() { h.call(d.changes) })
+				l.n.contained("a live query's callback", func() { h.call(d.changes) })
 			}
 		}
 		l.mu.Lock()
 		closed := l.closed
 		l.mu.Unlock()
 		if !closed {
-			l.contained(l.source.Notify)
+			l.n.contained("an effect on a live query", l.source.Notify)
 		}
 	}
-}
-
-// contained runs a user's function; a panic in it is reported and harms nobody
-// else.
-func (l *live) contained(f func()) {
-	defer func() {
-		if r := recover(); r != nil {
-			l.n.log.Error("a live query's callback panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-		}
-	}()
-	f()
 }
 
 // sink is a live query as the core sees it; its methods run under the core's

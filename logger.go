@@ -1,12 +1,34 @@
 package ankurah
 
+import (
+	"fmt"
+	"runtime/debug"
+)
+
 // Logger takes what a node has to say; [log/slog.Logger] satisfies it. The
-// arguments are keys and values in turn.
+// arguments are keys and values in turn. It may be called while the node is
+// locked: it must not use the node.
 type Logger interface {
 	Debug(msg string, args ...any)
 	Info(msg string, args ...any)
 	Warn(msg string, args ...any)
 	Error(msg string, args ...any)
+}
+
+// contained runs a function of the user's; a panic in it is reported and harms
+// nobody else.
+func (n *Node) contained(what string, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			n.panicked(what, r)
+		}
+	}()
+	f()
+}
+
+// panicked reports a panic, on its stack.
+func (n *Node) panicked(in string, value any) {
+	n.log.Error(in+" panicked", "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
 }
 
 type silent struct{}

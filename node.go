@@ -116,6 +116,7 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 	cfg := core.Config{
 		Kinds: n.kinds, Policy: opts.Policy, Constraints: opts.Constraints, CacheSize: opts.CacheSize, ClosedSchema: opts.ClosedSchema,
 		Durable: opts.Durable, App: opts.AppVersion, LeastApp: opts.LeastAppVersion, OnRejected: n.rejected(opts.OnRejected),
+		Panicked: n.panicked,
 	}
 	if !opts.Durable {
 		cfg.Policy = nil
@@ -283,7 +284,7 @@ func (n *Node) rejected(f func(*RejectedError)) func(TxID, error) {
 			}
 			next := queue[0]
 			mu.Unlock()
-			f(next)
+			n.contained("the handler of refusals", func() { f(next) })
 			mu.Lock()
 			queue = queue[1:]
 			mu.Unlock()

@@ -617,9 +617,10 @@ func checkState(s *entity.State) error {
 // allow asks the policy agent and the constraints about a write. A panic in
 // one is a denial.
 func (c *Core) allow(p policy.Principal, w policy.Write) (err error) {
+	asked := "the policy agent"
 	defer func() {
-		if r := recover(); r != nil {
-			err = &policy.DeniedError{Subject: p.Subject, Collection: w.After.Collection(), Rule: "the policy agent or a constraint panicked"}
+		if c.panicked(asked, recover()) {
+			err = &policy.DeniedError{Subject: p.Subject, Collection: w.After.Collection(), Rule: asked + " panicked"}
 		}
 	}()
 	if c.cfg.Policy != nil {
@@ -627,6 +628,7 @@ func (c *Core) allow(p policy.Principal, w policy.Write) (err error) {
 			return err
 		}
 	}
+	asked = "a constraint"
 	for _, k := range c.cfg.Constraints {
 		if err := k.Check(context.Background(), w.Before, w.After); err != nil {
 			return &constraintError{w.After.Collection(), w.After.ID(), err}

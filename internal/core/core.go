@@ -84,7 +84,10 @@ type Config struct {
 	App          uint64 // an ephemeral node's: the version of its application
 	// OnRejected hears of refused transactions (S29). It must only hand on.
 	OnRejected func(t event.TxID, why error)
-	LeastApp   uint64 // the least version of an application that may connect
+	// Panicked hears, on the stack of the panic, of one in what the node was
+	// given, which has been contained. It may be called under the core's lock.
+	Panicked func(in string, value any)
+	LeastApp uint64 // the least version of an application that may connect
 }
 
 // Core is the state machine of one durable node.
@@ -157,6 +160,14 @@ func (t *tip) hold(s *entity.State) {
 	if t.state = s; s.IsGone() {
 		t.state = nil
 	}
+}
+
+// panicked reports a panic that was contained; nil is none.
+func (c *Core) panicked(in string, value any) bool {
+	if value != nil && c.cfg.Panicked != nil {
+		c.cfg.Panicked(in, value)
+	}
+	return value != nil
 }
 
 // Boot reads a store's bookkeeping from snap, which the core takes over, and

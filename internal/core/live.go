@@ -56,7 +56,7 @@ func (c *Core) Narrow(sel *ankql.Selection, p policy.Principal) (_ *ankql.Select
 		return sel, nil, nil
 	}
 	defer func() {
-		if r := recover(); r != nil {
+		if c.panicked("the policy agent", recover()) {
 			err = &policy.DeniedError{Subject: p.Subject, Collection: sel.Collection, Rule: "the policy agent panicked"}
 		}
 	}()
@@ -79,7 +79,7 @@ func (c *Core) Narrow(sel *ankql.Selection, p policy.Principal) (_ *ankql.Select
 	if r, ok := c.cfg.Policy.(policy.EntityReader); ok {
 		allow = func(s *entity.State) (ok bool) {
 			defer func() {
-				if recover() != nil {
+				if c.panicked("the policy agent", recover()) {
 					ok = false
 				}
 			}()

@@ -216,7 +216,7 @@ func (c *Core) authenticate(p *Peer, credential []byte, done func(policy.Princip
 	agent := c.cfg.Policy
 	c.ex.Read(func(ctx context.Context) (err error) {
 		defer func() {
-			if recover() != nil {
+			if c.panicked("the policy agent", recover()) {
 				err = &authError{errors.New("the policy agent panicked")}
 			}
 		}()

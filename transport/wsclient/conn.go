@@ -25,8 +25,10 @@ package wsclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -210,7 +212,7 @@ func (c *Conn) backoff(rounds int) time.Duration {
 func (c *Conn) connect(ctx context.Context, address *url.URL) (wasSteady bool, err error) {
 	hello := transport.Hello{}
 	if c.cfg.credential != nil {
-		if hello.Credential, err = c.cfg.credential(ctx); err != nil {
+		if hello.Credential, err = c.credential(ctx); err != nil {
 			return false, &failedError{"the credential could not be had", err}
 		}
 	}
@@ -234,7 +236,7 @@ func (c *Conn) connect(ctx context.Context, address *url.URL) (wasSteady bool, e
 		c.setLocked(State{Phase: Connected, Address: name})
 		c.mu.Unlock()
 		c.cfg.log.Info("connected", "address", name)
-		c.signal.Notify()
+		c.notify()
 	}
 	err = c.node.Connect(ctx, conn, hello)
 	c.mu.Lock()
@@ -247,7 +249,33 @@ func (c *Conn) set(s State) {
 	c.mu.Lock()
 	c.setLocked(s)
 	c.mu.Unlock()
+	c.notify()
+}
+
+// notify runs the effects on the state. A panic in one is reported.
+func (c *Conn) notify() {
+	defer func() {
+		if r := recover(); r != nil {
+			c.panicked("an effect on a connection", r)
+		}
+	}()
 	c.signal.Notify()
+}
+
+// credential asks for the credential. A panic is reported, and an error.
+func (c *Conn) credential(ctx context.Context) (credential []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.panicked("the credential function", r)
+			err = errors.New("the credential function panicked: " + fmt.Sprint(r))
+		}
+	}()
+	return c.cfg.credential(ctx)
+}
+
+// panicked reports a panic, on its stack.
+func (c *Conn) panicked(in string, value any) {
+	c.cfg.log.Error(in+" panicked", "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
 }
 
 func (c *Conn) setLocked(s State) {

@@ -425,3 +425,51 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+// notebook is a logger that keeps errors.
+type notebook struct {
+	silent
+	mu    sync.Mutex
+	lines []string
+}
+
+func (b *notebook) Error(msg string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lines = append(b.lines, msg+" "+fmt.Sprint(args...))
+}
+
+// What a user gives a connection may panic: the attempt fails, or the effect
+// does, and the log has it with its stack.
+func TestPanicsAreContained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log notebook
+		calls := 0
+		s := &script{}
+		c := s.start(t, config{log: &log, credential: func(context.Context) ([]byte, error) {
+			if calls++; calls == 1 {
+				panic("a bug in the credential")
+			}
+			return nil, nil
+		}})
+		e := signal.Effect(func(tr *signal.Tracker) {
+			if c.State().Get(tr).Phase == Connected {
+				panic("a bug in an effect")
+			}
+		})
+		defer e.Close()
+		if err := c.WaitConnected(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if calls != 2 {
+			t.Errorf("the credential was asked for %d times", calls)
+		}
+		text := strings.Join(log.lines, "\n")
+		for _, want := range []string{"the credential function panicked", "a bug in the credential", "an effect on a connection panicked", "a bug in an effect", "conn_test.go"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %q in the log: %s", want, text)
+			}
+		}
+	})
+}
