@@ -3,6 +3,7 @@ package dump
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -109,6 +110,11 @@ func (r *record) append(b []byte) []byte {
 		x = pb.AppendBytes(x, 7, r.sum[:])
 	}
 	return pb.AppendBytes(b, protowire.Number(r.kind), x)
+}
+
+func (c Counts) String() string {
+	return fmt.Sprintf("%d records of bookkeeping, %d indexes, %d entities, %d events, %d transactions and %d claims",
+		c.Meta, c.Indexes, c.Entities, c.Events, c.Transactions, c.Claims)
 }
 
 func (c *Counts) list() []*uint64 {
