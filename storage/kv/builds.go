@@ -9,6 +9,7 @@ import (
 
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/keyset"
 	"github.com/ankurah/ankurah-go/schema"
 )
 
@@ -236,7 +237,7 @@ func (e *Engine) buildChunk(ctx context.Context, x *index, from id.ID) (next id.
 	defer snap.Close()
 	prefix := e.keys.collection(nil, spaceState, x.collection)
 	c := &cursor{ctx: ctx}
-	c.it, c.err = snap.Scan(ctx, append(bytes.Clone(prefix), from[:]...), successor(bytes.Clone(prefix)), false)
+	c.it, c.err = snap.Scan(ctx, append(bytes.Clone(prefix), from[:]...), keyset.Successor(bytes.Clone(prefix)), false)
 	defer c.close()
 	b := &Batch{}
 	for n := 0; c.next(); n++ {

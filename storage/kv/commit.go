@@ -9,6 +9,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/keyset"
 	"github.com/ankurah/ankurah-go/storage"
 )
 
@@ -248,7 +249,7 @@ func (e *Engine) loadLast(ctx context.Context, c *collection) error {
 		return err
 	}
 	lo := e.keys.collection(nil, spaceState, c.name)
-	it, err := snap.Scan(ctx, lo, successor(bytes.Clone(lo)), true)
+	it, err := snap.Scan(ctx, lo, keyset.Successor(bytes.Clone(lo)), true)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/ankurah/ankurah-go/internal/keyset"
 	"github.com/ankurah/ankurah-go/storage"
 )
 
@@ -133,7 +134,7 @@ func (e *Engine) checkFormat(ctx context.Context) error {
 		}
 		return nil
 	}
-	it, err := snap.Scan(ctx, e.keys.prefix, successor(append([]byte(nil), e.keys.prefix...)), false)
+	it, err := snap.Scan(ctx, e.keys.prefix, keyset.Successor(append([]byte(nil), e.keys.prefix...)), false)
 	if err != nil {
 		return err
 	}

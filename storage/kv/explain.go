@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/internal/keyset"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/value"
 )
@@ -38,7 +39,7 @@ func (p *plan) wanted(keys keyspace) []schema.Index {
 			continue
 		}
 		var out []schema.Index
-		for _, part := range chain(or) {
+		for _, part := range keyset.Chain(or) {
 			branch := p.branch(k, part)
 			if best := branch.primary(); len(best.sets) > 0 {
 				continue
@@ -71,12 +72,12 @@ func (p *planner) wanted(keys keyspace, score int) (schema.Index, bool) {
 	for _, e := range p.where {
 		for path := range ankql.Paths(e) {
 			s := p.set(path)
-			if path.IsID || s.all || path.Type.Kind == value.KindList {
+			if path.IsID || s.All || path.Type.Kind == value.KindList {
 				continue
 			}
-			if s.points() > 0 && len(def.Columns) < wantedColumns {
+			if s.Points() > 0 && len(def.Columns) < wantedColumns {
 				add(path, false)
-			} else if n := rangeScore(s); s.points() == 0 && n > best {
+			} else if n := rangeScore(s); s.Points() == 0 && n > best {
 				ranged, best = path, n
 			}
 		}
@@ -139,7 +140,7 @@ func (s *snapshot) Explain(_ context.Context, sel *ankql.Selection) (string, err
 func (p *plan) explainAccess(line func(...string), a *access) {
 	ranges := 1
 	for _, s := range a.sets {
-		ranges *= len(s.intervals)
+		ranges *= len(s.Intervals)
 	}
 	count := "1 range"
 	if ranges != 1 {

@@ -72,19 +72,6 @@ func (k keyspace) index(b []byte, id uint64) []byte {
 	return binary.AppendUvarint(k.space(b, spaceIndex), id)
 }
 
-// successor returns the least byte string that is greater than every string
-// beginning with b; nil when there is none. It may change b in place.
-func successor(b []byte) []byte {
-	for len(b) > 0 {
-		if last := len(b) - 1; b[last] < 0xFF {
-			b[last]++
-			return b
-		}
-		b = b[:len(b)-1]
-	}
-	return nil
-}
-
 // errKey is the cause of a corruption error about a key that no commit writes.
 var errKey = errors.New("malformed key")
 

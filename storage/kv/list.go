@@ -9,6 +9,7 @@ import (
 
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/keyset"
 	"github.com/ankurah/ankurah-go/storage"
 )
 
@@ -196,7 +197,7 @@ func (s *snapshot) checkIndex(ctx context.Context, collection string, x *index, 
 			have++
 		}
 	}
-	c := s.open(ctx, x.prefix, successor(bytes.Clone(x.prefix)), false)
+	c := s.open(ctx, x.prefix, keyset.Successor(bytes.Clone(x.prefix)), false)
 	defer c.close()
 	for c.next() {
 		if have--; have >= 0 {
@@ -214,7 +215,7 @@ func (s *snapshot) checkIndex(ctx context.Context, collection string, x *index, 
 
 // checkEntries finds entries that are not those of their entities.
 func (s *snapshot) checkEntries(ctx context.Context, collection string, x *index, name string, yield func(error) bool) bool {
-	c := s.open(ctx, x.prefix, successor(bytes.Clone(x.prefix)), false)
+	c := s.open(ctx, x.prefix, keyset.Successor(bytes.Clone(x.prefix)), false)
 	defer c.close()
 	for c.next() {
 		i, err := entityOf(c.key(), len(x.prefix))

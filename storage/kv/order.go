@@ -1,6 +1,9 @@
 package kv
 
-import "github.com/ankurah/ankurah-go/ankql"
+import (
+	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/internal/keyset"
+)
 
 // order says how an access gives the order of a selection.
 type order struct {
@@ -25,7 +28,7 @@ func (p *planner) order(a *access) *order {
 	for k := range a.index.columns {
 		c := &a.index.columns[k]
 		s := p.set(c.path)
-		if s.constant() != nil {
+		if s.Constant() != nil {
 			continue
 		}
 		if n := len(o.columns); n < len(terms) && serves(c, s, &p.sel.Order[terms[n]]) {
@@ -39,7 +42,7 @@ func (p *planner) order(a *access) *order {
 			continue
 		}
 		if len(o.columns) == 0 && k < a.equal {
-			streams *= s.points()
+			streams *= s.Points()
 			continue
 		}
 		o.trailing = true
@@ -60,12 +63,12 @@ func (p *planner) order(a *access) *order {
 
 // serves reports whether entries are, by column c whose values are in s, in
 // the order of term t or in the opposite one.
-func serves(c *indexColumn, s set, t *ankql.OrderTerm) bool {
-	if !samePath(c.path, t.Path) {
+func serves(c *indexColumn, s keyset.Set, t *ankql.OrderTerm) bool {
+	if !keyset.SamePath(c.path, t.Path) {
 		return false
 	}
 	// Nulls are at the end of an ascending column, and stand for the default.
-	return !s.contains(nullKey) || t.NullsFirst == t.Desc && t.Path.Default.IsNull()
+	return !s.Contains(keyset.NullKey) || t.NullsFirst == t.Desc && t.Path.Default.IsNull()
 }
 
 // prefix returns how many leading columns hold one value in each stream of

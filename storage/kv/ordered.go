@@ -6,6 +6,7 @@ import (
 
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/keyset"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
 )
@@ -159,7 +160,7 @@ func (o *orderedSource) again(group []byte) {
 	if bytes.Compare(o.current.lo, group) < 0 {
 		o.ranges = slices.Insert(o.ranges, 0, keyRange{o.current.lo, group})
 	}
-	o.forward = o.r.s.open(o.r.ctx, lo, successor(bytes.Clone(group)), false)
+	o.forward = o.r.s.open(o.r.ctx, lo, keyset.Successor(bytes.Clone(group)), false)
 }
 
 // sortGroup orders the group by what its entities hold.

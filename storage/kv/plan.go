@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/internal/keyset"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -44,9 +45,9 @@ type plan struct {
 
 // access is one way to reach entities: through an index, or by ID.
 type access struct {
-	index *index // nil: by ID
-	sets  []set  // of the leading columns, or of the ID; the last one may hold ranges
-	equal int    // how many of sets consist of points
+	index *index       // nil: by ID
+	sets  []keyset.Set // of the leading columns, or of the ID; the last one may hold ranges
+	equal int          // how many of sets consist of points
 	score int
 	order *order // nil when entities do not come in the selection's order
 }
@@ -74,7 +75,7 @@ func newPlanner(sel *ankql.Selection, where []ankql.Expr) *planner {
 			p.byID, p.idDesc = k, t.Desc
 			break
 		}
-		if p.set(t.Path).constant() == nil {
+		if p.set(t.Path).Constant() == nil {
 			p.terms = append(p.terms, k)
 		}
 	}
@@ -84,7 +85,7 @@ func newPlanner(sel *ankql.Selection, where []ankql.Expr) *planner {
 // pathSet is what the whole predicate says of a path.
 type pathSet struct {
 	path *ankql.Path
-	set  set
+	set  keyset.Set
 }
 
 var idPath = &ankql.Path{IsID: true}
@@ -101,24 +102,24 @@ func newPlan(sel *ankql.Selection, indexes []*index) *plan {
 		}
 	}
 	for k := range p.cache {
-		out.none = out.none || p.cache[k].set.none()
+		out.none = out.none || p.cache[k].set.None()
 	}
 	return out
 }
 
 // set returns what the predicate says of a path.
-func (p *planner) set(path *ankql.Path) set {
+func (p *planner) set(path *ankql.Path) keyset.Set {
 	for k := range p.cache {
-		if samePath(p.cache[k].path, path) {
+		if keyset.SamePath(p.cache[k].path, path) {
 			return p.cache[k].set
 		}
 	}
-	out := everything
+	out := keyset.Everything
 	for k, e := range p.where {
-		if s := bounds(e, path, true); k == 0 {
+		if s := keyset.Of(e, path); k == 0 {
 			out = s
 		} else {
-			out = intersect(out, s)
+			out = keyset.Intersect(out, s)
 		}
 	}
 	p.cache = append(p.cache, pathSet{path, out})
@@ -143,10 +144,10 @@ func (p *planner) best(indexes []*index) *access {
 func (p *planner) primary() *access {
 	a := &access{}
 	s := p.set(idPath)
-	if !s.all {
-		a.sets = []set{s}
+	if !s.All {
+		a.sets = []keyset.Set{s}
 		a.score = rangeScore(s)
-		if s.points() > 0 || s.none() {
+		if s.Points() > 0 || s.None() {
 			a.equal, a.score = 1, scoreIDs
 		}
 	}
@@ -163,12 +164,12 @@ func (p *planner) secondary(x *index) *access {
 	ranges := 1
 	for k := range x.columns {
 		s := p.set(x.columns[k].path)
-		if s.all || k > 0 && ranges*len(s.intervals) > maxRanges {
+		if s.All || k > 0 && ranges*len(s.Intervals) > maxRanges {
 			break
 		}
 		a.sets = append(a.sets, s)
-		ranges *= len(s.intervals)
-		if s.points() == 0 {
+		ranges *= len(s.Intervals)
+		if s.Points() == 0 {
 			a.score += rangeScore(s)
 			break
 		}
@@ -191,10 +192,10 @@ func (p *planner) secondary(x *index) *access {
 // boolClass is the first byte of the key of a truth value.
 var boolClass = value.AppendKey(nil, value.Bool(true), false)[0]
 
-func equalScore(s set) int {
+func equalScore(s keyset.Set) int {
 	score := scoreEqual
-	if n := len(s.intervals); n > 0 {
-		if s.intervals[0].point[0] == boolClass {
+	if n := len(s.Intervals); n > 0 {
+		if s.Intervals[0].Point[0] == boolClass {
 			score = scoreBool
 		}
 		score = max(score/4, score-scoreHalving*bits.Len(uint(n-1)))
@@ -202,16 +203,16 @@ func equalScore(s set) int {
 	return score
 }
 
-func rangeScore(s set) int {
-	if len(s.intervals) == 0 {
+func rangeScore(s keyset.Set) int {
+	if len(s.Intervals) == 0 {
 		return scoreEqual
 	}
-	if len(s.intervals) == 1 && string(s.intervals[0].hi) == string(nullKey) && len(s.intervals[0].lo) == 0 {
+	if len(s.Intervals) == 1 && string(s.Intervals[0].Hi) == string(keyset.NullKey) && len(s.Intervals[0].Lo) == 0 {
 		return scoreNotNull
 	}
-	for _, i := range s.intervals {
+	for _, i := range s.Intervals {
 		// A bound that is only that of a class of values has one byte.
-		if len(i.lo) <= 1 || len(i.hi) <= 1 {
+		if len(i.Lo) <= 1 || len(i.Hi) <= 1 {
 			return scoreSide
 		}
 	}
@@ -228,7 +229,7 @@ func (p *planner) branches(indexes []*index) ([]*access, int) {
 		if !ok || or.Op != ankql.OpOr {
 			continue
 		}
-		parts := chain(or)
+		parts := keyset.Chain(or)
 		if len(parts) > maxBranches {
 			continue
 		}
@@ -279,7 +280,7 @@ func (p *planner) exact(a *access) bool {
 // let through on e's account.
 func (a *access) decides(e ankql.Expr) bool {
 	for k := range a.sets {
-		if s := bounds(e, a.path(k), true); !s.all && s.exact {
+		if s := keyset.Of(e, a.path(k)); !s.All && s.Exact {
 			return true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/keyset"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -23,10 +24,10 @@ type stream struct {
 func (a *access) streams(prefix int) []stream {
 	out := []stream{{prefix: a.index.prefix}}
 	for k := range prefix {
-		next := make([]stream, 0, len(out)*len(a.sets[k].intervals))
+		next := make([]stream, 0, len(out)*len(a.sets[k].Intervals))
 		for _, s := range out {
 			for _, i := range a.intervals(k) {
-				next = append(next, stream{prefix: slices.Concat(s.prefix, i.point)})
+				next = append(next, stream{prefix: slices.Concat(s.prefix, i.Point)})
 			}
 		}
 		out = next
@@ -41,18 +42,18 @@ func (a *access) streams(prefix int) []stream {
 // columns from k on allow, in ascending order.
 func (a *access) ranges(out []keyRange, prefix []byte, k int) []keyRange {
 	if k >= len(a.sets) {
-		return append(out, keyRange{prefix, successor(bytes.Clone(prefix))})
+		return append(out, keyRange{prefix, keyset.Successor(bytes.Clone(prefix))})
 	}
 	for _, i := range a.intervals(k) {
 		if k < a.equal {
-			out = a.ranges(out, slices.Concat(prefix, i.point), k+1)
+			out = a.ranges(out, slices.Concat(prefix, i.Point), k+1)
 			continue
 		}
-		r := keyRange{lo: slices.Concat(prefix, i.lo)}
-		if i.hi == nil {
-			r.hi = successor(bytes.Clone(prefix))
+		r := keyRange{lo: slices.Concat(prefix, i.Lo)}
+		if i.Hi == nil {
+			r.hi = keyset.Successor(bytes.Clone(prefix))
 		} else {
-			r.hi = slices.Concat(prefix, i.hi)
+			r.hi = slices.Concat(prefix, i.Hi)
 		}
 		out = append(out, r)
 	}
@@ -60,14 +61,14 @@ func (a *access) ranges(out []keyRange, prefix []byte, k int) []keyRange {
 }
 
 // intervals returns the intervals of column k as they stand in the index.
-func (a *access) intervals(k int) []interval {
-	in := a.sets[k].intervals
+func (a *access) intervals(k int) []keyset.Interval {
+	in := a.sets[k].Intervals
 	if a.index == nil || !a.index.columns[k].desc {
 		return in
 	}
-	out := make([]interval, 0, len(in))
+	out := make([]keyset.Interval, 0, len(in))
 	for _, i := range slices.Backward(in) {
-		out = append(out, i.descending())
+		out = append(out, i.Descending())
 	}
 	return out
 }
@@ -90,13 +91,13 @@ func (p *planner) seek(a *access, s *stream, prefix int) (level []byte) {
 	for k := prefix; k < len(a.index.columns); k++ {
 		col := &a.index.columns[k]
 		if next == len(o.columns) || k != o.columns[next] {
-			key := p.set(col.path).constant()
+			key := p.set(col.path).Constant()
 			if key == nil {
 				whole = false
 				break
 			}
 			if col.desc {
-				key = complement(key)
+				key = keyset.Complement(key)
 			}
 			at = append(at, key...)
 			continue
@@ -127,13 +128,13 @@ func (p *planner) seek(a *access, s *stream, prefix int) (level []byte) {
 // value that all entities have that match.
 func (p *planner) sameConstant(k int) bool {
 	v := p.sel.After.Key[k]
-	return value.KeyExact(v) && bytes.Equal(value.AppendKey(nil, v, false), p.set(p.sel.Order[k].Path).constant())
+	return value.KeyExact(v) && bytes.Equal(value.AppendKey(nil, v, false), p.set(p.sel.Order[k].Path).Constant())
 }
 
 // clip drops what is before the keys that begin with at, in the direction of
 // reading.
 func (s *stream) clip(at []byte, reverse bool) {
-	end := successor(bytes.Clone(at))
+	end := keyset.Successor(bytes.Clone(at))
 	s.ranges = slices.DeleteFunc(s.ranges, func(r keyRange) bool {
 		if reverse {
 			return bytes.Compare(r.lo, end) >= 0
@@ -155,20 +156,20 @@ func (s *stream) clip(at []byte, reverse bool) {
 // ID reads, in ascending order.
 func (a *access) idRanges(prefix []byte) []keyRange {
 	if len(a.sets) == 0 {
-		return []keyRange{{prefix, successor(bytes.Clone(prefix))}}
+		return []keyRange{{prefix, keyset.Successor(bytes.Clone(prefix))}}
 	}
 	var out []keyRange
-	for _, i := range a.sets[0].intervals {
-		lo := idBound(i.lo)
+	for _, i := range a.sets[0].Intervals {
+		lo := idBound(i.Lo)
 		if lo == nil {
 			continue
 		}
-		r := keyRange{slices.Concat(prefix, lo), successor(bytes.Clone(prefix))}
-		if i.hi == nil {
+		r := keyRange{slices.Concat(prefix, lo), keyset.Successor(bytes.Clone(prefix))}
+		if i.Hi == nil {
 			out = append(out, r)
 			continue
 		}
-		if hi := idBound(i.hi); hi != nil {
+		if hi := idBound(i.Hi); hi != nil {
 			r.hi = slices.Concat(prefix, hi)
 		}
 		out = append(out, r)

@@ -10,6 +10,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/keyset"
 	"github.com/ankurah/ankurah-go/storage"
 )
 
@@ -81,7 +82,7 @@ func (s *snapshot) Events(ctx context.Context, collection string, i id.ID, first
 func (s *snapshot) All(ctx context.Context, collection string) iter.Seq2[*entity.State, error] {
 	return func(yield func(*entity.State, error) bool) {
 		lo := s.e.keys.collection(nil, spaceState, collection)
-		c := s.open(ctx, lo, successor(bytes.Clone(lo)), false)
+		c := s.open(ctx, lo, keyset.Successor(bytes.Clone(lo)), false)
 		defer c.close()
 		for c.next() {
 			st, err := stateAt(collection, c.key(), len(lo), c.value())
@@ -113,7 +114,7 @@ func (s *snapshot) Collections(ctx context.Context) ([]string, error) {
 			return names, err
 		}
 		names = append(names, name)
-		lo = successor(s.e.keys.collection(nil, spaceState, name))
+		lo = keyset.Successor(s.e.keys.collection(nil, spaceState, name))
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 // points returns the IDs that an access by ID is bound to.
 func (a *access) points() []id.ID {
 	var ids []id.ID
-	for _, i := range a.sets[0].intervals {
-		if b := idBound(i.point); len(b) == id.Size {
+	for _, i := range a.sets[0].Intervals {
+		if b := idBound(i.Point); len(b) == id.Size {
 			ids = append(ids, id.ID(b))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/keyset"
 	"github.com/ankurah/ankurah-go/storage"
 )
 
@@ -50,7 +51,7 @@ func (v *verifier) run(ctx context.Context) (err error) {
 		}
 	}
 	prefix := v.e.keys.prefix
-	c := v.open(ctx, prefix, successor(bytes.Clone(prefix)), false)
+	c := v.open(ctx, prefix, keyset.Successor(bytes.Clone(prefix)), false)
 	defer c.close()
 	for c.next() {
 		key := c.key()[len(prefix):]

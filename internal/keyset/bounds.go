@@ -1,4 +1,4 @@
-package kv
+package keyset
 
 import (
 	"bytes"
@@ -10,29 +10,28 @@ import (
 	"github.com/ankurah/ankurah-go/value"
 )
 
-// This file finds out what a predicate says of one path: a set outside of
-// which it cannot be TRUE. A predicate matches only where it is TRUE, and it
-// is TRUE under a NOT where its operand is FALSE, which is more than "not
-// TRUE" (S45); so both questions are asked.
-
-// nullKey is the key of null.
-var nullKey = value.AppendKey(nil, value.Null, false)
-
-// samePath reports whether two bound paths read the same value of every row
+// SamePath reports whether two bound paths read the same value of every row
 // that has one.
-func samePath(a, b *ankql.Path) bool {
+func SamePath(a, b *ankql.Path) bool {
 	return a.IsID == b.IsID && a.Key == b.Key && slices.Equal(a.JSON, b.JSON)
 }
 
+// Of returns a set of values of path p, as an index holds them, outside of
+// which e is not TRUE. Where the property is missing an index holds null,
+// whatever its default.
+func Of(e ankql.Expr, p *ankql.Path) Set { return bounds(e, p, true) }
+
 // bounds returns the set of values under p outside of which e is not TRUE, or
-// with want false, outside of which e is not FALSE.
-func bounds(e ankql.Expr, p *ankql.Path, want bool) set {
+// with want false, outside of which e is not FALSE. A predicate matches only
+// where it is TRUE, and it is TRUE under a NOT where its operand is FALSE,
+// which is more than "not TRUE" (S45); so both questions are asked.
+func bounds(e ankql.Expr, p *ankql.Path, want bool) Set {
 	switch e := e.(type) {
 	case nil:
-		return everything
+		return Everything
 	case *ankql.Literal:
 		if want && !e.Value.Bool() || !want && (e.Value.IsNull() || e.Value.Bool()) {
-			return set{exact: true}
+			return Set{Exact: true}
 		}
 	case *ankql.Not:
 		return bounds(e.X, p, !want)
@@ -49,7 +48,7 @@ func bounds(e ankql.Expr, p *ankql.Path, want bool) set {
 		lower := boundsOfComparison(ankql.OpGe, e.X, e.Lo, p, want != e.Not)
 		upper := boundsOfComparison(ankql.OpLe, e.X, e.Hi, p, want != e.Not)
 		if want != e.Not {
-			return intersect(lower, upper)
+			return Intersect(lower, upper)
 		}
 		return union(lower, upper)
 	case *ankql.Like:
@@ -59,44 +58,44 @@ func bounds(e ankql.Expr, p *ankql.Path, want bool) set {
 	case *ankql.IsNull:
 		x, ok := e.X.(*ankql.Path)
 		switch {
-		case !ok || !samePath(x, p):
+		case !ok || !SamePath(x, p):
 		case want != e.Not:
-			return read(x, pointSet(nullKey, true))
+			return read(x, pointSet(NullKey, true))
 		default:
-			return read(x, rangeSet([]byte{}, nullKey, true))
+			return read(x, rangeSet([]byte{}, NullKey, true))
 		}
 	case *ankql.Path: // a bool by itself
-		if samePath(e, p) && want {
+		if SamePath(e, p) && want {
 			return read(e, pointSet(value.AppendKey(nil, value.Bool(true), false), true))
 		}
 	}
-	return everything
+	return Everything
 }
 
 // boundsOfChain goes through a chain of AND or of OR. By De Morgan's laws,
 // which hold with three values too, an AND is FALSE where any part is.
-func boundsOfChain(e *ankql.Binary, p *ankql.Path, want bool) set {
-	parts := chain(e)
+func boundsOfChain(e *ankql.Binary, p *ankql.Path, want bool) Set {
+	parts := Chain(e)
 	if (e.Op == ankql.OpAnd) == want {
 		out := bounds(parts[0], p, want)
 		for _, part := range parts[1:] {
-			out = intersect(out, bounds(part, p, want))
+			out = Intersect(out, bounds(part, p, want))
 		}
 		return out
 	}
-	sets := make([]set, 0, len(parts))
+	sets := make([]Set, 0, len(parts))
 	for _, part := range parts {
 		s := bounds(part, p, want)
-		if s.all {
-			return everything
+		if s.All {
+			return Everything
 		}
 		sets = append(sets, s)
 	}
 	return union(sets...)
 }
 
-// chain returns the operands of a chain of one operator, which leans left.
-func chain(e *ankql.Binary) []ankql.Expr {
+// Chain returns the operands of a chain of one operator, which leans left.
+func Chain(e *ankql.Binary) []ankql.Expr {
 	var parts []ankql.Expr
 	op := e.Op
 	for {
@@ -119,88 +118,88 @@ var (
 	denied = map[ankql.Op]ankql.Op{ankql.OpEq: ankql.OpNe, ankql.OpNe: ankql.OpEq, ankql.OpLt: ankql.OpGe, ankql.OpLe: ankql.OpGt, ankql.OpGt: ankql.OpLe, ankql.OpGe: ankql.OpLt}
 )
 
-func boundsOfComparison(op ankql.Op, l, r ankql.Expr, p *ankql.Path, want bool) set {
+func boundsOfComparison(op ankql.Op, l, r ankql.Expr, p *ankql.Path, want bool) Set {
 	x, ok := l.(*ankql.Path)
 	if !ok {
 		op, l, r = turned[op], r, l
 		x, ok = l.(*ankql.Path)
 	}
 	lit, isLit := r.(*ankql.Literal)
-	if !ok || !isLit || !samePath(x, p) {
-		return everything
+	if !ok || !isLit || !SamePath(x, p) {
+		return Everything
 	}
 	if !want {
 		op = denied[op]
 	}
 	v := lit.Value
 	if v.IsNull() {
-		return set{exact: true} // UNKNOWN whatever the row holds
+		return Set{Exact: true} // UNKNOWN whatever the row holds
 	}
 	key, exact := value.AppendKey(nil, v, false), value.KeyExact(v)
 	class := key[:1] // the first byte of a key is that of its class
-	var s set
+	var s Set
 	switch op {
 	case ankql.OpEq:
 		s = pointSet(key, exact)
 	case ankql.OpLt:
 		hi := key
 		if !exact { // what is less may have the same key
-			hi = successor(bytes.Clone(key))
+			hi = Successor(bytes.Clone(key))
 		}
 		s = rangeSet(class, hi, exact)
 	case ankql.OpLe:
-		s = rangeSet(class, successor(bytes.Clone(key)), exact)
+		s = rangeSet(class, Successor(bytes.Clone(key)), exact)
 	case ankql.OpGt:
 		lo := key
 		if exact {
-			lo = successor(bytes.Clone(key))
+			lo = Successor(bytes.Clone(key))
 		}
-		s = rangeSet(lo, successor(bytes.Clone(class)), exact)
+		s = rangeSet(lo, Successor(bytes.Clone(class)), exact)
 	case ankql.OpGe:
-		s = rangeSet(key, successor(bytes.Clone(class)), exact)
+		s = rangeSet(key, Successor(bytes.Clone(class)), exact)
 	default:
-		return everything
+		return Everything
 	}
 	return read(x, s)
 }
 
-func boundsOfIn(e *ankql.In, p *ankql.Path, want bool) set {
+func boundsOfIn(e *ankql.In, p *ankql.Path, want bool) Set {
 	if len(e.List) == 0 {
 		if want == e.Not {
-			return everything // NOT IN () is TRUE of all rows
+			return Everything // NOT IN () is TRUE of all rows
 		}
-		return set{exact: true}
+		return Set{Exact: true}
 	}
 	x, ok := e.X.(*ankql.Path)
-	if !ok || !samePath(x, p) || want == e.Not {
-		return everything
+	if !ok || !SamePath(x, p) || want == e.Not {
+		return Everything
 	}
-	out := set{exact: true}
+	out := Set{Exact: true}
 	for _, item := range e.List {
 		lit, ok := item.(*ankql.Literal)
 		if !ok {
-			return everything
+			return Everything
 		}
 		if v := lit.Value; !v.IsNull() {
-			out.exact = out.exact && value.KeyExact(v)
-			out.intervals = append(out.intervals, pointInterval(value.AppendKey(nil, v, false)))
+			out.Exact = out.Exact && value.KeyExact(v)
+			out.Intervals = append(out.Intervals, pointInterval(value.AppendKey(nil, v, false)))
 		}
 	}
 	return read(x, union(out))
 }
 
 // boundsOfLike uses what stands before the first wildcard of a pattern.
-func boundsOfLike(e *ankql.Like, p *ankql.Path) set {
+func boundsOfLike(e *ankql.Like, p *ankql.Path) Set {
 	x, ok := e.X.(*ankql.Path)
 	lit, isLit := e.Pattern.(*ankql.Literal)
-	if !ok || !isLit || !samePath(x, p) || e.Fold {
-		return everything
+	if !ok || !isLit || !SamePath(x, p) || e.Fold {
+		return Everything
 	}
 	if lit.Value.IsNull() {
-		return set{exact: true}
+		return Set{Exact: true}
 	}
 	if lit.Value.Kind() != value.KindString || !utf8.ValidString(lit.Value.Text()) || len(lit.Value.Text()) > ankql.MaxPattern {
-		return everything
+		return Everything
 	}
 	prefix, rest := literalPrefix(lit.Value.Text())
 	if rest == "" {
@@ -209,7 +208,7 @@ func boundsOfLike(e *ankql.Like, p *ankql.Path) set {
 	}
 	lo := value.AppendKeyPrefix(nil, prefix, false)
 	exact := rest == "%" && value.KeyExact(value.String(prefix))
-	return read(x, rangeSet(lo, successor(bytes.Clone(lo)), exact))
+	return read(x, rangeSet(lo, Successor(bytes.Clone(lo)), exact))
 }
 
 // literalPrefix splits a LIKE pattern into the text that everything it matches
@@ -233,8 +232,8 @@ func literalPrefix(pattern string) (prefix, rest string) {
 // read turns a set of values that the evaluator sees under x into the set of
 // those that an index holds: where the property is missing the evaluator sees
 // its default and the index null.
-func read(x *ankql.Path, s set) set {
-	if x.Default.IsNull() || s.all {
+func read(x *ankql.Path, s Set) Set {
+	if x.Default.IsNull() || s.All {
 		return s
 	}
 	def := x.Default
@@ -243,14 +242,14 @@ func read(x *ankql.Path, s set) set {
 	} else if len(x.JSON) > 0 {
 		def = value.Null
 	}
-	seen := s.contains(value.AppendKey(nil, def, false))
-	hasNull := s.contains(nullKey)
-	exact := s.exact && value.KeyExact(def)
-	out := intersect(s, set{exact: true, intervals: []interval{{lo: []byte{}, hi: nullKey}}})
+	seen := s.Contains(value.AppendKey(nil, def, false))
+	hasNull := s.Contains(NullKey)
+	exact := s.Exact && value.KeyExact(def)
+	out := Intersect(s, Set{Exact: true, Intervals: []Interval{{Lo: []byte{}, Hi: NullKey}}})
 	// Inside JSON null is either: the document is missing, or has no such key.
 	if seen || len(x.JSON) > 0 && hasNull {
-		out.intervals = append(out.intervals, pointInterval(nullKey))
+		out.Intervals = append(out.Intervals, pointInterval(NullKey))
 	}
-	out.exact = exact && (len(x.JSON) == 0 || seen == hasNull)
+	out.Exact = exact && (len(x.JSON) == 0 || seen == hasNull)
 	return out
 }
