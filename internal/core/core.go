@@ -118,7 +118,7 @@ type Core struct {
 	pubs     []*publication     // written, not yet published; the first is at work
 	broken   error              // why nothing can be committed any more
 
-	reactor   reactor.Reactor
+	reactor   *reactor.Reactor
 	queries   map[*Query]struct{}
 	byReactor map[*reactor.Query]*Query
 	watch     []func()
@@ -176,7 +176,7 @@ func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (
 	c := &Core{
 		ex: ex, cfg: cfg, cache: NewCache(cfg.CacheSize),
 		tips: map[id.ID]*tip{}, flying: map[id.ID]stored{}, flyingTx: map[event.TxID]*tx{},
-		reactor: reactor.NewScanning(), queries: map[*Query]struct{}{},
+		reactor: reactor.New(), queries: map[*Query]struct{}{},
 		byReactor: map[*reactor.Query]*Query{}, peers: map[*Peer]struct{}{},
 		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{}, refused: map[event.TxID]error{},
 		dropped: map[id.ID]bool{}, renamed: map[id.ID]event.Tip{},

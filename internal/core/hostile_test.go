@@ -181,7 +181,7 @@ func TestInvalidateWhileQueryOpens(t *testing.T) {
 			t.Errorf("%s: the query is never answered, nor anything after it: %d slots wait, %d requests are deferred", order, len(p.slots), len(p.deferred))
 		}
 		c.PeerGone(p)
-		if n := c.reactor.Len(); n != 0 {
+		if n := c.reactor.Stats().Queries; n != 0 {
 			t.Errorf("%s: %d queries stay in the reactor when the peer has gone", order, n)
 		}
 	}

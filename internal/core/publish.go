@@ -77,7 +77,7 @@ func (c *Core) move(p *publication) (short []*Query) {
 			default:
 				c.deliver(q)
 			}
-		})
+		}, func(rq *reactor.Query, err error) { c.failQuery(c.byReactor[rq], err) })
 		if len(short) == 0 { // else all of the group is told when the windows are whole
 			c.endCommit(t)
 		}

@@ -49,7 +49,22 @@ type Query struct {
 	commits [][]Change
 
 	forgot bool // the rows have to be read again
+
+	// Of the reactor that it is registered with.
+	home   *collection
+	routes []route
+	routed bool // else every change is offered
+	round  uint64
+	run    []Change // that are to be offered
+	first  int      // of the changes of the commit, in run
+	last   int
+
+	offered, touched uint64
 }
+
+// Counts returns how many changes the query evaluated, and how many commits
+// concerned its rows.
+func (q *Query) Counts() (offered, touched uint64) { return q.offered, q.touched }
 
 // NewQuery returns a query without rows; [Query.Reset] gives it some. allow
 // decides on entities beside the selection, nil allows all.
@@ -128,7 +143,7 @@ func (q *Query) matches(s *entity.State) bool {
 // not allowed any more.
 func (q *Query) Apply(changes []Change) bool {
 	if q.forgot { // what is read again has these in it
-		q.commits = append(q.commits, changes)
+		q.commits = append(q.commits, q.concerning(changes))
 		return true
 	}
 	touched := false
@@ -153,9 +168,30 @@ func (q *Query) Apply(changes []Change) bool {
 		}
 	}
 	if q.sel.Limit >= 0 && (touched || len(q.commits) > 0) {
-		q.commits = append(q.commits, changes)
+		q.commits = append(q.commits, q.concerning(changes))
 	}
 	return touched
+}
+
+// concerning returns the changes of entities that match before or after. They
+// are what a change of a row, also of one from beyond bound, is caused by.
+func (q *Query) concerning(changes []Change) []Change {
+	for k := range changes {
+		if !q.concerns(&changes[k]) {
+			out := slices.Clone(changes[:k])
+			for _, c := range changes[k+1:] {
+				if q.concerns(&c) {
+					out = append(out, c)
+				}
+			}
+			return out
+		}
+	}
+	return changes
+}
+
+func (q *Query) concerns(c *Change) bool {
+	return q.matches(c.After) || c.Before != nil && q.matches(c.Before)
 }
 
 func (q *Query) find(s *entity.State) (int, bool) {

@@ -325,9 +325,9 @@ func TestRowsAreTheCallers(t *testing.T) {
 
 // S57, S58: a reactor offers a commit to the queries of its collections, and
 // to those alone; a query that left hears nothing.
-func TestScanning(t *testing.T) {
+func TestReactor(t *testing.T) {
 	w := newWorld(t)
-	rx := reactor.NewScanning()
+	rx := reactor.New()
 	query := func(collection string) *reactor.Query {
 		q := reactor.NewQuery(&ankql.Selection{Collection: collection, Limit: -1}, nil)
 		rx.Add(q)
@@ -337,7 +337,7 @@ func TestScanning(t *testing.T) {
 	var touched []*reactor.Query
 	apply := func(changes ...reactor.Change) []*reactor.Query {
 		touched = nil
-		rx.Apply(commit(changes...), func(q *reactor.Query) { touched = append(touched, q) })
+		rx.Apply(commit(changes...), func(q *reactor.Query) { touched = append(touched, q) }, unfailing(t))
 		return touched
 	}
 	one, other := w.change("album", id.ID{}, year(1)), w.change("artist", id.ID{}, year(2))
@@ -351,8 +351,8 @@ func TestScanning(t *testing.T) {
 	rx.Remove(artist)
 	rx.Remove(artist)
 	rx.Remove(reactor.NewQuery(&ankql.Selection{Collection: "album", Limit: -1}, nil))
-	if rx.Len() != 2 {
-		t.Errorf("%d queries are left", rx.Len())
+	if rx.Stats().Queries != 2 {
+		t.Errorf("%d queries are left", rx.Stats().Queries)
 	}
 	if got := apply(w.change("album", one.After.ID(), year(3)), w.change("artist", other.After.ID(), year(3))); !slices.Equal(got, []*reactor.Query{album}) {
 		t.Errorf("%d queries are touched after two left", len(got))

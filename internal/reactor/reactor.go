@@ -29,67 +29,167 @@ func In(commit []Change, collection string) []Change {
 	return commit[lo:hi]
 }
 
-// Reactor routes commits to queries.
-type Reactor interface {
-	// Add registers a query.
-	Add(q *Query)
-	// Remove forgets a query; it does nothing for one that is not registered.
-	Remove(q *Query)
-	// Apply brings every registered query up to a commit and calls touched
-	// once for each whose window may have changed.
-	Apply(commit []Change, touched func(*Query))
-	// Len returns the number of registered queries.
-	Len() int
+// Reactor routes commits to queries: a commit costs as much as there are
+// queries that its old and new values concern, however many are registered
+// (S58). Queries that no value leads to are offered every commit in their
+// collection.
+type Reactor struct {
+	byCollection map[string]*collection
+	stats        Stats
+
+	// Of the commit that is being applied.
+	round   uint64
+	changes []Change // in one collection
+	at      int      // the one that is being routed
+	hits    []*Query // that some concern
+	hit     func([]*Query)
 }
 
-// Scanning is a [Reactor] without an index.
-type Scanning struct {
-	byCollection map[string][]*Query
-	n            int
+// Stats counts what a reactor has and what it did.
+type Stats struct {
+	Queries  int    // registered
+	Residual int    // of them, offered every commit in their collection
+	Commits  uint64 // applied
+	Changes  uint64 // of entities in them
+	Offered  uint64 // times that a query evaluated a change
+	Touched  uint64 // times that a commit concerned a query's rows
 }
 
-// NewScanning returns an empty reactor.
-func NewScanning() *Scanning { return &Scanning{byCollection: map[string][]*Query{}} }
+// New returns a reactor without queries.
+func New() *Reactor {
+	r := &Reactor{byCollection: map[string]*collection{}}
+	r.hit = r.concern
+	return r
+}
 
 // Add registers a query.
-func (r *Scanning) Add(q *Query) {
-	c := q.sel.Collection
-	r.byCollection[c] = append(r.byCollection[c], q)
-	r.n++
+func (r *Reactor) Add(q *Query) {
+	name := q.sel.Collection
+	c := r.byCollection[name]
+	if c == nil {
+		c = &collection{name: name}
+		r.byCollection[name] = c
+	}
+	c.add(q)
+	r.stats.Queries++
+	if !q.routed {
+		r.stats.Residual++
+	}
 }
 
-// Remove forgets a query.
-func (r *Scanning) Remove(q *Query) {
-	c := q.sel.Collection
-	qs := r.byCollection[c]
-	k := slices.Index(qs, q)
-	if k < 0 {
+// Remove forgets a query; it does nothing for one that is not registered.
+func (r *Reactor) Remove(q *Query) {
+	c := q.home
+	if c == nil {
 		return
 	}
-	r.n--
-	if qs = slices.Delete(qs, k, k+1); len(qs) == 0 {
-		delete(r.byCollection, c)
-		return
+	r.stats.Queries--
+	if !q.routed {
+		r.stats.Residual--
 	}
-	r.byCollection[c] = qs
+	if c.remove(q); c.n == 0 {
+		delete(r.byCollection, c.name)
+	}
 }
 
-// Apply offers the commit to every query of the collections in it.
-func (r *Scanning) Apply(commit []Change, touched func(*Query)) {
+// Stats returns what there is and what was done.
+func (r *Reactor) Stats() Stats { return r.stats }
+
+// Apply brings every registered query up to a commit. It calls touched once
+// for each whose window may have changed, and failed for each that cannot be
+// evaluated: that one is removed, and harms no other.
+func (r *Reactor) Apply(commit []Change, touched func(*Query), failed func(*Query, error)) {
+	r.stats.Commits++
+	r.stats.Changes += uint64(len(commit))
 	for first, rest := commit, commit; len(rest) > 0; first = rest {
-		c := first[0].After.Collection()
+		name := first[0].After.Collection()
 		n := 1
-		for n < len(rest) && rest[n].After.Collection() == c {
+		for n < len(rest) && rest[n].After.Collection() == name {
 			n++
 		}
-		for _, q := range r.byCollection[c] {
-			if q.Apply(rest[:n]) {
-				touched(q)
-			}
+		if c := r.byCollection[name]; c != nil {
+			r.route(c, rest[:n:n])
+			r.offer(touched, failed)
 		}
 		rest = rest[n:]
 	}
 }
 
-// Len returns the number of registered queries.
-func (r *Scanning) Len() int { return r.n }
+// route finds the queries that changes in a collection concern.
+func (r *Reactor) route(c *collection, changes []Change) {
+	r.round++
+	r.changes = changes
+	for k := range changes {
+		r.at = k
+		if before := changes[k].Before; before != nil && before != changes[k].After {
+			c.find(before, r.hit)
+		}
+		c.find(changes[k].After, r.hit)
+	}
+	for _, q := range c.rest {
+		q.run = changes
+	}
+	r.hits = append(r.hits, c.rest...)
+}
+
+// concern notes that the change at hand concerns queries: it joins the run of
+// changes that each is offered.
+func (r *Reactor) concern(qs []*Query) {
+	for _, q := range qs {
+		switch {
+		case q.round != r.round:
+			q.round, q.first, q.last = r.round, r.at, r.at
+			q.run = r.changes[r.at : r.at+1 : r.at+1]
+			r.hits = append(r.hits, q)
+		case q.last == r.at:
+		case len(q.run) == r.at-q.first: // nothing was left out so far
+			q.run, q.last = r.changes[q.first:r.at+1:r.at+1], r.at
+		default:
+			q.run, q.last = append(q.run, r.changes[r.at]), r.at
+		}
+	}
+}
+
+func (r *Reactor) offer(touched func(*Query), failed func(*Query, error)) {
+	for _, q := range r.hits {
+		run := q.run
+		q.run = nil
+		r.stats.Offered += uint64(len(run))
+		q.offered += uint64(len(run))
+		switch is, err := q.try(run); {
+		case err != nil:
+			r.Remove(q)
+			failed(q, err)
+		case is:
+			r.stats.Touched++
+			q.touched++
+			touched(q)
+		}
+	}
+	clear(r.hits)
+	r.hits, r.changes = r.hits[:0], nil
+}
+
+// try applies changes. What the query was given may panic.
+func (q *Query) try(changes []Change) (touched bool, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v}
+		}
+	}()
+	return q.Apply(changes), nil
+}
+
+// PanicError says that a query could not be evaluated.
+type PanicError struct{ Value any }
+
+func (e *PanicError) Error() string {
+	text := "its evaluation panicked"
+	switch v := e.Value.(type) {
+	case error:
+		text += ": " + v.Error()
+	case string:
+		text += ": " + v
+	}
+	return "ankurah: the live query has ended: " + text
+}
