@@ -79,6 +79,7 @@ func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string
 		if !s.n.durable {
 			s.n.core.Follow(l.q)
 		}
+		s.n.core.Start(l.q)
 		s.n.countQueries()
 	})
 	if err != nil {

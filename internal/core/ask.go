@@ -46,7 +46,7 @@ func (l *Link) want(keys []stateKey) {
 	for _, collection := range slices.Sorted(maps.Keys(asked)) {
 		r := l.ask(collection, asked[collection])
 		for _, q := range l.c.inOrder() {
-			if q.remote != nil && q.remote.synced && q.rq.Selection().Collection == collection {
+			if q.remote != nil && q.remote.synced && q.Selection().Collection == collection {
 				l.c.setSynced(q, false)
 				r.syncs = append(r.syncs, syncing{q, q.remote.id})
 			}
@@ -59,7 +59,7 @@ func (l *Link) follow(q *Query) {
 	n := l.number()
 	q.remote.id = n
 	l.requests[n] = &request{q: q, answer: aRows}
-	l.c.send(&l.Conn, l.query(n, q.remote.sel, q.rq.Rows(), true))
+	l.c.send(&l.Conn, l.query(n, q.remote.sel, q.Rows(), true))
 }
 
 // query makes the message for a selection of which rows are known.

@@ -120,7 +120,8 @@ type Core struct {
 
 	reactor   *reactor.Reactor
 	queries   map[*Query]struct{}
-	byReactor map[*reactor.Query]*Query
+	results   map[string]*result // that may be shared
+	hydrating map[*result]struct{}
 	watch     []func()
 
 	serial       uint64 // of queries and peers
@@ -177,7 +178,7 @@ func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (
 		ex: ex, cfg: cfg, cache: NewCache(cfg.CacheSize),
 		tips: map[id.ID]*tip{}, flying: map[id.ID]stored{}, flyingTx: map[event.TxID]*tx{},
 		reactor: reactor.New(), queries: map[*Query]struct{}{},
-		byReactor: map[*reactor.Query]*Query{}, peers: map[*Peer]struct{}{},
+		results: map[string]*result{}, hydrating: map[*result]struct{}{}, peers: map[*Peer]struct{}{},
 		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{}, refused: map[event.TxID]error{},
 		dropped: map[id.ID]bool{}, renamed: map[id.ID]event.Tip{},
 	}

@@ -160,10 +160,14 @@ func TestSecondGenesisOfUnreadablePanics(t *testing.T) {
 // S38: an invalidation while a live query is being opened.
 func TestInvalidateWhileQueryOpens(t *testing.T) {
 	for _, order := range []string{"first read first", "second read first"} {
-		c, x := bootCore(t, 1, &stubAgent{}, true)
+		agent := &stubAgent{}
+		c, x := bootCore(t, 1, agent, true)
 		makeOne(t, c, x, lww.Set("n", value.Int32(1)))
 		p := greeted(t, c, x)
 		c.PeerFrame(p, wire.Append(nil, &wire.Query{ID: 1, Collection: "album", Live: true}))
+		agent.read = func(policy.Principal, string) (ankql.Expr, error) {
+			return &ankql.IsNull{X: &ankql.Path{Parts: []string{"n"}, Key: "n"}, Not: true}, nil
+		}
 		c.Invalidate(nil)
 		reads := x.tasks
 		x.tasks = nil

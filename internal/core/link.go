@@ -72,7 +72,7 @@ type syncing struct {
 // current reports whether the live query is still that which was asked, and is
 // not about to be another.
 func (s syncing) current() bool {
-	return !s.q.closed && s.q.remote != nil && s.q.remote.id == s.id && !s.q.hydrating
+	return !s.q.closed && s.q.remote != nil && s.q.remote.id == s.id && s.q.next == nil
 }
 
 // Messages that answer requests.
@@ -306,7 +306,7 @@ func (l *Link) start() {
 		l.ask(collection, pending[collection])
 	}
 	for _, q := range c.inOrder() {
-		if q.remote != nil && !q.hydrating {
+		if q.remote != nil && q.next == nil {
 			l.follow(q)
 		}
 	}
@@ -473,7 +473,7 @@ func (l *Link) failed(m *wire.Fail) {
 		q := r.q
 		l.c.setSynced(q, false)
 		l.later(func() {
-			if !q.closed && !q.hydrating && q.remote.id == m.ID {
+			if !q.closed && q.next == nil && q.remote.id == m.ID {
 				l.follow(q)
 			}
 		})
@@ -667,7 +667,7 @@ func (c *Core) settled(t *tx) {
 // of them came while the query was on its way, and are old. It reports whether
 // there are such; the query is synced when the answer is there.
 func (c *Core) doubt(m *move, q *Query) bool {
-	if q.closed || q.rq.Selection().Limit >= 0 {
+	if q.closed || q.Selection().Limit >= 0 {
 		return false
 	}
 	named := map[id.ID]bool{}
@@ -683,10 +683,10 @@ func (c *Core) doubt(m *move, q *Query) bool {
 	if !asked { // this was the answer
 		return false
 	}
-	rows := slices.DeleteFunc(q.rq.Rows(), func(s *entity.State) bool { return named[s.ID()] })
+	rows := slices.DeleteFunc(q.Rows(), func(s *entity.State) bool { return named[s.ID()] })
 	old := c.known(rows)
 	if len(old) > 0 {
-		m.link.ask(q.rq.Selection().Collection, old).syncs = []syncing{{q, q.remote.id}}
+		m.link.ask(q.Selection().Collection, old).syncs = []syncing{{q, q.remote.id}}
 	}
 	return len(old) > 0
 }

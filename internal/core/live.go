@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
@@ -29,25 +30,41 @@ type Sink interface {
 
 // Query is a registered live query.
 type Query struct {
-	n         uint64 // which one it is
+	n       uint64 // which one it is
+	sink    Sink
+	res     *result  // what it shows, nil before the first rows are there
+	next    *result  // what it will show, nil when that is not being read
+	waiting []func() // to be called when next is there, those for overtaken ones too
+	closed  bool
+	remote  *remote // of an ephemeral node: what it is to the server
+}
+
+// result is a maintained result, which several queries may show.
+type result struct {
+	key       string // of those that may be shared, "" of others
 	rq        *reactor.Query
-	sink      Sink
 	allow     func(*entity.State) bool
-	ready     bool // the sink has its first rows
+	shown     []*Query // by whom, in the order in which they came
+	joining   []*Query // who will show it when it is whole
 	hydrating bool
-	reading   int                // which hydration is under way; what overtaken ones read is dropped
 	buffer    [][]reactor.Change // commits since the snapshot that is being read
-	waiting   []func()           // to be called when another selection is there, those for overtaken ones too
 	short     bool               // waits for rows
-	closed    bool
-	remote    *remote // of an ephemeral node: what it is to the server
+	gone      bool               // nobody shows it
+}
+
+// now returns what the query shows, or will show first.
+func (q *Query) now() *reactor.Query {
+	if q.res == nil {
+		return q.next.rq
+	}
+	return q.res.rq
 }
 
 // Rows returns the query's rows; the slice is the caller's.
-func (q *Query) Rows() []*entity.State { return q.rq.Rows() }
+func (q *Query) Rows() []*entity.State { return q.now().Rows() }
 
 // Selection returns what the query selects, narrowed by policy.
-func (q *Query) Selection() *ankql.Selection { return q.rq.Selection() }
+func (q *Query) Selection() *ankql.Selection { return q.now().Selection() }
 
 // Narrow returns sel narrowed to what p may read, and the check that remains
 // for each entity, nil for none. It may be called at any time.
@@ -136,82 +153,160 @@ func Rows(ctx context.Context, snap storage.Snapshot, sel *ankql.Selection, allo
 	}
 }
 
-// Subscribe registers a live query over a narrowed selection. Its rows are
-// read beside the core; sink.Ready follows.
+// Subscribe registers a live query over a narrowed selection, which [Core.Start]
+// gives rows.
 func (c *Core) Subscribe(sel *ankql.Selection, allow func(*entity.State) bool, sink Sink) *Query {
 	c.serial++
-	q := &Query{n: c.serial, rq: reactor.NewQuery(sel, allow), allow: allow, sink: sink}
+	q := &Query{n: c.serial, sink: sink}
 	c.queries[q] = struct{}{}
-	c.hydrate(q, q.rq, allow)
+	q.next = c.result(sel, allow)
+	q.next.joining = append(q.next.joining, q)
 	return q
 }
 
-func (c *Core) register(q *Query) {
-	c.reactor.Add(q.rq)
-	c.byReactor[q.rq] = q
+// Start reads the rows of a live query beside the core, unless another query
+// has them already; sink.Ready follows, perhaps before Start returns.
+func (c *Core) Start(q *Query) { c.obtain(q.next) }
+
+// result returns the result of a selection: one that is there or is being read,
+// if it may be shared, or a new one.
+func (c *Core) result(sel *ankql.Selection, allow func(*entity.State) bool) *result {
+	key := ""
+	if c.cfg.Durable && allow == nil { // who may see what is in the selection
+		sel = sel.Normalize()
+		key = sel.Key()
+		if r := c.results[key]; r != nil {
+			return r
+		}
+	}
+	r := &result{key: key, rq: reactor.NewQuery(sel, allow), allow: allow}
+	r.rq.Owner = r
+	if key != "" {
+		c.results[key] = r
+	}
+	return r
 }
 
-func (c *Core) unregister(q *Query) {
-	c.reactor.Remove(q.rq)
-	delete(c.byReactor, q.rq)
+// obtain sees to it that those who will show a result get it.
+func (c *Core) obtain(r *result) {
+	switch {
+	case r.hydrating:
+	case len(r.shown) > 0:
+		c.whenWhole(func() { c.join(r) })
+	default:
+		c.hydrate(r)
+	}
 }
 
-// hydrate reads the rows of rq from the published snapshot, applies what was
-// committed meanwhile, and makes them those of q.
-func (c *Core) hydrate(q *Query, rq *reactor.Query, allow func(*entity.State) bool) {
+// hydrate reads the rows of a result from the published snapshot, applies what
+// was committed meanwhile, and shows it.
+func (c *Core) hydrate(r *result) {
 	snap, err := c.Current()
 	if err != nil {
-		c.failQuery(q, err)
+		c.failResult(r, err)
 		return
 	}
-	q.hydrating, q.buffer = true, nil
-	q.reading++
-	reading := q.reading
+	r.hydrating, r.buffer = true, nil
+	c.hydrating[r] = struct{}{}
 	var rows []*entity.State
 	c.ex.Read(func(ctx context.Context) (err error) {
-		rows, err = Collect(ctx, snap, rq.Hydrate(), allow)
+		rows, err = Collect(ctx, snap, r.rq.Hydrate(), r.allow)
 		return err
 	}, func(err error) {
 		snap.Release()
 		c.whenWhole(func() {
 			switch {
-			case q.closed || q.reading != reading: // overtaken by another change of selection
+			case len(r.joining) == 0: // nobody wants it any more
+				c.drop(r)
 			case err != nil:
-				c.failQuery(q, err)
+				c.failResult(r, err)
 			default:
-				c.hydrated(q, rq, allow, rows)
+				c.hydrated(r, rows)
 			}
 		})
 	})
 }
 
-func (c *Core) hydrated(q *Query, rq *reactor.Query, allow func(*entity.State) bool, rows []*entity.State) {
-	rq.Reset(rows)
-	for _, commit := range q.buffer {
-		rq.Apply(reactor.In(commit, rq.Selection().Collection))
+func (c *Core) hydrated(r *result, rows []*entity.State) {
+	r.rq.Reset(rows)
+	for _, commit := range r.buffer {
+		r.rq.Apply(reactor.In(commit, r.rq.Selection().Collection))
 	}
-	if rq.Short() != nil {
-		c.hydrate(q, rq, allow)
+	if r.rq.Short() != nil {
+		c.hydrate(r)
 		return
 	}
-	rq.Take()
-	q.hydrating, q.buffer = false, nil
-	old := q.rq
-	c.unregister(q)
-	q.rq, q.allow = rq, allow
-	c.register(q)
+	r.rq.Take()
+	c.isRead(r)
+	c.reactor.Add(r.rq)
+	c.join(r)
+}
+
+// isRead notes that a result is not being read any more.
+func (c *Core) isRead(r *result) {
+	r.hydrating, r.buffer = false, nil
+	delete(c.hydrating, r)
+}
+
+// join lets those show a result who have waited for it.
+func (c *Core) join(r *result) {
+	joining := r.joining
+	r.joining = nil
+	for _, q := range joining {
+		c.show(q, r)
+	}
+}
+
+// show makes r what q shows.
+func (c *Core) show(q *Query, r *result) {
+	old := q.res
+	q.res, q.next = r, nil
+	if old != r {
+		r.shown = append(r.shown, q)
+	}
 	if q.remote != nil {
 		c.unfollow(q)
 		c.setSynced(q, false)
 		c.Follow(q)
 	}
-	if !q.ready {
-		q.ready = true
+	switch {
+	case old == nil:
 		q.sink.Ready()
-	} else if changes := rq.Replace(old); len(changes) > 0 {
-		q.sink.Changed(changes)
+	case old != r:
+		if changes := r.rq.Replace(old.rq); len(changes) > 0 {
+			q.sink.Changed(changes)
+		}
+		c.leave(q, old)
 	}
 	q.done()
+}
+
+// leave ends that q shows r, or waits to.
+func (c *Core) leave(q *Query, r *result) {
+	is := func(o *Query) bool { return o == q }
+	r.shown = slices.DeleteFunc(r.shown, is)
+	r.joining = slices.DeleteFunc(r.joining, is)
+	if len(r.shown)+len(r.joining) == 0 && !r.hydrating {
+		c.drop(r)
+	}
+}
+
+// drop forgets a result that nobody shows.
+func (c *Core) drop(r *result) {
+	r.gone = true
+	c.isRead(r)
+	c.reactor.Remove(r.rq)
+	if c.results[r.key] == r {
+		delete(c.results, r.key)
+	}
+}
+
+// failResult ends all queries that show a result or wait for it.
+func (c *Core) failResult(r *result, err error) {
+	for _, q := range slices.Concat(r.shown, r.joining) {
+		c.failQuery(q, err)
+	}
+	c.drop(r)
 }
 
 // SetSelection replaces what a live query selects and reports the difference
@@ -222,7 +317,12 @@ func (c *Core) SetSelection(q *Query, sel *ankql.Selection, allow func(*entity.S
 		return
 	}
 	q.waiting = append(q.waiting, done)
-	c.hydrate(q, reactor.NewQuery(sel, allow), allow)
+	if q.next != nil { // overtaken
+		c.leave(q, q.next)
+	}
+	q.next = c.result(sel, allow)
+	q.next.joining = append(q.next.joining, q)
+	c.obtain(q.next)
 }
 
 // done tells those who wait for a change of selection.
@@ -241,7 +341,12 @@ func (c *Core) Unsubscribe(q *Query) {
 	}
 	q.closed = true
 	c.unfollow(q)
-	c.unregister(q)
+	if q.res != nil {
+		c.leave(q, q.res)
+	}
+	if q.next != nil {
+		c.leave(q, q.next)
+	}
 	delete(c.queries, q)
 	q.done()
 }

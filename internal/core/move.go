@@ -74,7 +74,7 @@ func (m *move) entities(c *Core, f func(collection string, i id.ID)) {
 	}
 	for _, w := range m.windows {
 		for _, i := range w.touched() {
-			f(w.q.rq.Selection().Collection, i)
+			f(w.q.Selection().Collection, i)
 		}
 	}
 	if m.remake || slices.ContainsFunc(m.steps, func(s step) bool { return s.refusal != nil }) {
@@ -144,7 +144,7 @@ func (c *Core) validateMove(t *tx) error {
 	}
 	for _, w := range v.m.windows {
 		for _, i := range w.touched() {
-			v.at(w.q.rq.Selection().Collection, i)
+			v.at(w.q.Selection().Collection, i)
 		}
 	}
 	v.finish()

@@ -80,6 +80,7 @@ func (*quietSink) Synced(bool)         {}
 
 func (w *pair) query(limit int) *Query {
 	q := w.c.Subscribe(&ankql.Selection{Collection: "album", Limit: limit}, nil, &quietSink{})
+	w.c.Start(q)
 	w.c.Follow(q)
 	return q
 }
@@ -360,6 +361,7 @@ func TestEpochPushDuringThrowAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := w.c.Subscribe(sel, nil, &quietSink{})
+	w.c.Start(q)
 	w.c.Follow(q)
 	w.rest()
 	w.cut()

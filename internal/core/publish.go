@@ -40,8 +40,8 @@ func (c *Core) publish() {
 }
 
 // move makes a group the published state and brings live queries up to it. It
-// returns those whose window lacks rows.
-func (c *Core) move(p *publication) (short []*Query) {
+// returns the results whose window lacks rows.
+func (c *Core) move(p *publication) (short []*result) {
 	states := make([]*entity.State, 0, len(p.txs))
 	for _, t := range p.txs {
 		for _, w := range t.writes {
@@ -58,26 +58,23 @@ func (c *Core) move(p *publication) (short []*Query) {
 	}
 	for _, t := range p.txs {
 		c.land(t)
-		for q := range c.queries {
-			if q.hydrating {
-				q.buffer = append(q.buffer, t.changes)
-			}
+		for r := range c.hydrating {
+			r.buffer = append(r.buffer, t.changes)
 		}
 		c.ack(t)
 		if t.req.move != nil {
 			short = append(short, c.applyWindows(t.req.move)...)
 		}
 		c.reactor.Apply(t.changes, func(rq *reactor.Query) {
-			q := c.byReactor[rq]
-			switch {
-			case q.short:
+			switch r := rq.Owner.(*result); {
+			case r.short:
 			case rq.Short() != nil:
-				q.short = true
-				short = append(short, q)
+				r.short = true
+				short = append(short, r)
 			default:
-				c.deliver(q)
+				c.deliver(r)
 			}
-		}, func(rq *reactor.Query, err error) { c.failQuery(c.byReactor[rq], err) })
+		}, func(rq *reactor.Query, err error) { c.failResult(rq.Owner.(*result), err) })
 		if len(short) == 0 { // else all of the group is told when the windows are whole
 			c.endCommit(t)
 		}
@@ -86,7 +83,7 @@ func (c *Core) move(p *publication) (short []*Query) {
 }
 
 // refill reads the rows that windows lack, then completes the publication.
-func (c *Core) refill(p *publication, short []*Query) {
+func (c *Core) refill(p *publication, short []*result) {
 	snap, err := c.Current()
 	if err != nil {
 		c.complete(p)
@@ -96,17 +93,15 @@ func (c *Core) refill(p *publication, short []*Query) {
 	errs := make([]error, len(short))
 	wanted := make([]int, len(short))
 	reads := make([]func(context.Context) ([]*entity.State, error), len(short))
-	rqs := make([]*reactor.Query, len(short)) // a selection may change while rows are read
-	for k, q := range short {
-		rqs[k] = q.rq
-		sel := q.rq.Short()
+	for k, r := range short {
+		sel := r.rq.Short()
 		if sel == nil {
 			continue
 		}
 		wanted[k] = sel.Limit
-		allow := q.allow
-		if q.remote != nil {
-			allow = c.within(q)
+		allow := r.allow
+		if len(r.shown) > 0 && r.shown[0].remote != nil {
+			allow = c.within(r.shown[0])
 		}
 		reads[k] = func(ctx context.Context) ([]*entity.State, error) { return Collect(ctx, snap, sel, allow) }
 	}
@@ -120,17 +115,17 @@ func (c *Core) refill(p *publication, short []*Query) {
 		return nil
 	}, func(error) {
 		snap.Release()
-		for k, q := range short {
-			q.short = false
+		for k, r := range short {
+			r.short = false
 			switch {
-			case q.closed, q.rq != rqs[k]:
+			case r.gone:
 			case errs[k] != nil:
-				c.failQuery(q, errs[k])
+				c.failResult(r, errs[k])
 			default:
 				if reads[k] != nil {
-					q.rq.Refill(rows[k], wanted[k])
+					r.rq.Refill(rows[k], wanted[k])
 				}
-				c.deliver(q)
+				c.deliver(r)
 			}
 		}
 		c.refilling = false

@@ -22,8 +22,8 @@ type remote struct {
 
 // Follow makes a live query one of the server's rows too.
 func (c *Core) Follow(q *Query) {
-	q.remote = &remote{sel: q.rq.Selection()}
-	if c.Connected() && !q.hydrating && !q.closed {
+	q.remote = &remote{sel: q.Selection()}
+	if c.Connected() && q.next == nil && !q.closed {
 		c.link.follow(q)
 	}
 }
@@ -54,26 +54,29 @@ func (c *Core) setSynced(q *Query, synced bool) {
 	q.sink.Synced(q.Synced())
 }
 
-// deliver hands over what happened to a live query.
-func (c *Core) deliver(q *Query) {
-	if changes := q.rq.Take(); len(changes) > 0 {
-		q.sink.Changed(changes)
-	}
-	if r, limit := q.remote, q.rq.Selection().Limit; r != nil && limit >= 0 {
-		short := q.rq.Len() < min(limit, len(r.members))
-		if short != r.short {
-			r.short = short
-			q.sink.Synced(q.Synced())
+// deliver hands over what happened to a result.
+func (c *Core) deliver(r *result) {
+	changes := r.rq.Take()
+	for _, q := range r.shown {
+		if len(changes) > 0 {
+			q.sink.Changed(changes)
+		}
+		if limit := r.rq.Selection().Limit; q.remote != nil && limit >= 0 {
+			short := r.rq.Len() < min(limit, len(q.remote.members))
+			if short != q.remote.short {
+				q.remote.short = short
+				q.sink.Synced(q.Synced())
+			}
 		}
 	}
 }
 
 // applyWindows takes what is in the windows on the server, and returns the
-// queries whose rows have to be read again for that.
-func (c *Core) applyWindows(m *move) (short []*Query) {
+// results whose rows have to be read again for that.
+func (c *Core) applyWindows(m *move) (short []*result) {
 	for _, w := range m.windows {
 		q := w.q
-		if !w.current() || q.rq.Selection().Limit < 0 || q.remote.members == nil && !w.all {
+		if !w.current() || q.Selection().Limit < 0 || q.remote.members == nil && !w.all {
 			continue
 		}
 		if w.all {
@@ -88,11 +91,11 @@ func (c *Core) applyWindows(m *move) (short []*Query) {
 		if !w.all {
 			continue
 		}
-		q.rq.Allow(func(s *entity.State) bool { return q.remote.members[s.ID()] || c.pends[s.ID()] != nil })
-		q.rq.Forget()
-		if !q.short {
-			q.short = true
-			short = append(short, q)
+		q.res.rq.Allow(func(s *entity.State) bool { return q.remote.members[s.ID()] || c.pends[s.ID()] != nil })
+		q.res.rq.Forget()
+		if !q.res.short {
+			q.res.short = true
+			short = append(short, q.res)
 		}
 	}
 	return short
@@ -105,7 +108,7 @@ func (c *Core) within(q *Query) func(*entity.State) bool {
 		return nil
 	}
 	in := maps.Clone(q.remote.members)
-	for _, i := range c.PendingIn(q.rq.Selection().Collection) {
+	for _, i := range c.PendingIn(q.Selection().Collection) {
 		in[i] = true
 	}
 	return func(s *entity.State) bool { return in[s.ID()] }

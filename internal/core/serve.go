@@ -253,6 +253,7 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 		s := &sub{c: c, p: p, id: m.ID, sel: sel, known: m.Known, slot: p.answerTo()}
 		p.subs[m.ID] = s
 		s.q = c.Subscribe(narrowed, allow, s)
+		c.Start(s.q)
 	case m.Count:
 		c.answer(p, m.ID, func(a *answer) error {
 			n, err := Count(a.ctx, a.snap, narrowed, allow)

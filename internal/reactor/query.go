@@ -35,6 +35,8 @@ type RowChange struct {
 // rows that leave can be replaced without reading: it knows every matching row
 // up to bound. A nil bound is no bound: it knows all of them.
 type Query struct {
+	Owner any // the caller's
+
 	sel   *ankql.Selection
 	allow func(*entity.State) bool // nil: every entity
 	rows  []*entity.State          // known matches in the selection's order
@@ -131,9 +133,11 @@ func (q *Query) window() []*entity.State {
 }
 
 func (q *Query) matches(s *entity.State) bool {
-	return s.Exists() && q.sel.Match(s) &&
-		(q.sel.After == nil || q.sel.CompareCursor(s, q.sel.After) > 0) &&
-		(q.allow == nil || q.allow(s))
+	return q.selects(s) && (q.allow == nil || q.allow(s))
+}
+
+func (q *Query) selects(s *entity.State) bool {
+	return s.Exists() && q.sel.Match(s) && (q.sel.After == nil || q.sel.CompareCursor(s, q.sel.After) > 0)
 }
 
 // Apply brings the query up to the changes of one commit in its collection,
@@ -173,8 +177,9 @@ func (q *Query) Apply(changes []Change) bool {
 	return touched
 }
 
-// concerning returns the changes of entities that match before or after. They
-// are what a change of a row, also of one from beyond bound, is caused by.
+// concerning returns the changes of entities that are selected before or after,
+// whether or not they are allowed now. They are what a change of a row, also of
+// one from beyond bound, is caused by.
 func (q *Query) concerning(changes []Change) []Change {
 	for k := range changes {
 		if !q.concerns(&changes[k]) {
@@ -191,7 +196,7 @@ func (q *Query) concerning(changes []Change) []Change {
 }
 
 func (q *Query) concerns(c *Change) bool {
-	return q.matches(c.After) || c.Before != nil && q.matches(c.Before)
+	return q.selects(c.After) || c.Before != nil && q.selects(c.Before)
 }
 
 func (q *Query) find(s *entity.State) (int, bool) {

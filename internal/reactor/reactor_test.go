@@ -223,7 +223,7 @@ func (x *watcher) take(changes []reactor.RowChange) {
 // selects reports whether an entity is a row, or one beyond the window.
 func (x *watcher) selects(s *entity.State) bool {
 	sel := x.q.Selection()
-	return s.Exists() && sel.Match(s) && (sel.After == nil || sel.CompareCursor(s, sel.After) > 0) && (x.allow == nil || x.allow(s))
+	return s.Exists() && sel.Match(s) && (sel.After == nil || sel.CompareCursor(s, sel.After) > 0)
 }
 
 func (x *watcher) causes(c reactor.RowChange, i id.ID) {

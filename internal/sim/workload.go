@@ -237,6 +237,7 @@ func (w *World) ask(n *node) {
 	}
 	q.q = n.core.Subscribe(sel, nil, q)
 	n.core.Follow(q.q)
+	n.core.Start(q.q)
 	n.queries = append(n.queries, q)
 }
 
