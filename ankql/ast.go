@@ -50,6 +50,7 @@ type (
 		Parts []string
 		Pos   int
 
+		Via     int         // 1 + index in Selection.Links of the reference that it goes through, 0 for none
 		IsID    bool        // the entity's ID
 		Key     string      // the property
 		JSON    []string    // keys into the property's JSON value
@@ -143,6 +144,19 @@ type Selection struct {
 	Order      []OrderTerm
 	Limit      int     // -1 when there is none
 	After      *Cursor // nil when there is none
+	Links      []Link  // that its paths go through, each behind the one it comes from
+}
+
+// Link is a reference that paths go through: `artist` of `artist.name`.
+type Link struct {
+	From       int    // index of the link to the entity that has the reference, -1 for the row itself
+	Key        string // of the reference
+	Collection string // that it refers to
+
+	// An entity for which Where is not TRUE, or that Allow denies, is not seen:
+	// what lies behind it is NULL. Both may be nil.
+	Where Expr
+	Allow func(Row) bool
 }
 
 // Cursor is a position in an ordered result: the sort key of a row, one value
@@ -160,4 +174,12 @@ type Row interface {
 	// Value returns the query value of the property stored under key, null
 	// when it is missing.
 	Value(key string) value.Value
+}
+
+// Linked is a row of a selection with links.
+type Linked interface {
+	Row
+	// Link returns the existing entity that link k leads to, nil when the
+	// reference is null or dangling or what it refers to is not seen.
+	Link(k int) Row
 }

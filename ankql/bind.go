@@ -23,7 +23,18 @@ import (
 // A number that the declared type cannot hold stays as it is: `year < 1.5` has
 // a meaning where year is an integer. Every error is a [*BindError].
 func Bind(q *Query, m *schema.Model, collection string, args ...any) (*Selection, error) {
-	b := &binder{model: m, collection: collection, text: q.text}
+	return (&binder{model: m, collection: collection, text: q.text}).bind(q, args)
+}
+
+// Models returns what is known of a collection, nil for nothing.
+type Models func(collection string) *schema.Model
+
+// BindAcross is [Bind] for queries whose paths may go through references.
+func BindAcross(q *Query, models Models, collection string, args ...any) (*Selection, error) {
+	return (&binder{model: models(collection), models: models, collection: collection, text: q.text}).bind(q, args)
+}
+
+func (b *binder) bind(q *Query, args []any) (*Selection, error) {
 	s, err := b.query(q, args)
 	if err != nil {
 		return nil, err
@@ -50,6 +61,8 @@ func BindExpr(e Expr, m *schema.Model, collection string, args ...any) (Expr, er
 // binder holds what one binding needs.
 type binder struct {
 	model      *schema.Model
+	models     Models // nil: paths do not go through references
+	links      []Link
 	collection string
 	text       string // of the query, "" when not known
 	positional []any
@@ -88,6 +101,7 @@ func (b *binder) query(q *Query, args []any) (*Selection, *BindError) {
 			return nil, err
 		}
 	}
+	s.Links = b.links
 	return s, nil
 }
 
@@ -110,7 +124,12 @@ func (b *binder) failLiteral(l *Literal, msg string, err error) *BindError {
 // path resolves a path (S44).
 func (b *binder) path(x *Path) (*Path, *BindError) {
 	out := &Path{Parts: x.Parts, Pos: x.Pos}
-	field, rest := x.Parts[0], x.Parts[1:]
+	return b.resolve(x, out, b.collection, b.model, x.Parts)
+}
+
+// resolve resolves the parts of a path that lie in a collection.
+func (b *binder) resolve(x, out *Path, collection string, model *schema.Model, parts []string) (*Path, *BindError) {
+	field, rest := parts[0], parts[1:]
 	if field == "id" {
 		if len(rest) > 0 {
 			return nil, b.fail(x.Pos, "id is an ID: it has no parts, so "+shorten(PrintExpr(x))+" names nothing", nil)
@@ -119,17 +138,17 @@ func (b *binder) path(x *Path) (*Path, *BindError) {
 		return out, nil
 	}
 	out.Key = field
-	if b.model == nil {
+	if model == nil {
 		out.JSON = rest
 		return out, nil
 	}
-	p := b.model.Property(field)
+	p := model.Property(field)
 	if p == nil {
-		hint := instead(field, b.model)
+		hint := instead(field, model)
 		if strings.HasPrefix(b.text[min(len(b.text), max(0, x.Pos)):], `"`) {
 			hint += "; text stands in single quotes: '" + shorten(field) + "'"
 		}
-		return nil, b.fail(x.Pos, "unknown field "+strconv.Quote(shorten(field))+" of "+b.collection+": "+hint, nil)
+		return nil, b.fail(x.Pos, "unknown field "+strconv.Quote(shorten(field))+" of "+collection+": "+hint, nil)
 	}
 	out.Default = p.Default
 	switch {
@@ -137,17 +156,45 @@ func (b *binder) path(x *Path) (*Path, *BindError) {
 		out.Type = p.Type
 	case p.Type.Kind == value.KindJSON || !p.Type.Valid():
 		out.JSON = rest
-	case p.Ref != "" || p.Type.Kind == value.KindID:
-		to := "another entity"
-		if p.Ref != "" {
-			to = p.Ref
+	case p.Ref != "" && b.models != nil:
+		via, err := b.link(x, Link{From: out.Via - 1, Key: field, Collection: p.Ref})
+		if err != nil {
+			return nil, err
 		}
-		return nil, b.fail(x.Pos, "not supported yet: "+shorten(PrintExpr(x))+" goes through a reference to "+to+
-			"; compare "+field+" with an ID instead", ErrReferencePath)
+		out.Via, out.Key, out.Default = via, "", value.Null
+		return b.resolve(x, out, p.Ref, b.models(p.Ref), rest)
+	case p.Ref != "":
+		return nil, b.fail(x.Pos, shorten(PrintExpr(x))+" goes through a reference to "+p.Ref+", which is not possible here; compare "+field+" with an ID instead", ErrReferencePath)
+	case p.Type.Kind == value.KindID:
+		return nil, b.fail(x.Pos, shorten(PrintExpr(x))+" goes through a reference, and it is not known to what; compare "+field+" with an ID instead", ErrReferencePath)
 	default:
 		return nil, b.fail(x.Pos, field+" is "+p.Type.String()+": only JSON has keys, so "+shorten(PrintExpr(x))+" names nothing", nil)
 	}
 	return out, nil
+}
+
+// Limits of references in one query.
+const (
+	maxLinks = 16
+	maxChain = 8 // through one another
+)
+
+// link returns 1 + the index of a link, which is added if need be.
+func (b *binder) link(x *Path, l Link) (int, *BindError) {
+	for k := range b.links {
+		if o := &b.links[k]; o.From == l.From && o.Key == l.Key {
+			return k + 1, nil
+		}
+	}
+	depth := 1
+	for from := l.From; from >= 0; from = b.links[from].From {
+		depth++
+	}
+	if len(b.links) == maxLinks || depth > maxChain {
+		return 0, b.fail(x.Pos, "the query goes through more than "+strconv.Itoa(maxLinks)+" references, or more than "+strconv.Itoa(maxChain)+" one behind the other", nil)
+	}
+	b.links = append(b.links, l)
+	return len(b.links), nil
 }
 
 // predicate binds what is true or false; nil stays nil.

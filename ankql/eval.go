@@ -276,6 +276,15 @@ func Operand(e Expr, r Row) value.Value {
 }
 
 func (x *Path) value(r Row) value.Value {
+	if x.Via > 0 {
+		l, ok := r.(Linked)
+		if !ok {
+			return value.Null
+		}
+		if r = l.Link(x.Via - 1); r == nil {
+			return value.Null
+		}
+	}
 	if x.IsID {
 		return value.ID(r.ID())
 	}

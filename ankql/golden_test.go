@@ -83,7 +83,7 @@ func golden(t *testing.T, input string) string {
 		if !errors.As(err, &be) || !errors.Is(err, ankql.ErrBind) || errors.Is(err, ankql.ErrSyntax) {
 			t.Errorf("%s: an error of another kind: %#v", text, err)
 		}
-		if errors.Is(err, ankql.ErrReferencePath) != strings.Contains(err.Error(), "not supported yet") {
+		if errors.Is(err, ankql.ErrReferencePath) != strings.Contains(err.Error(), "through a reference") {
 			t.Errorf("%s: ErrReferencePath or not: %v", text, err)
 		}
 		return err.Error()

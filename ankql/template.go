@@ -25,16 +25,34 @@ func (s *Selection) Template() (text string, params []value.Value) {
 // or one like it where m knows other types. Errors are those of [Parse] and
 // [Bind].
 func BindTemplate(text string, params []value.Value, m *schema.Model, collection string) (*Selection, error) {
+	q, args, err := template(text, params)
+	if err != nil {
+		return nil, err
+	}
+	return Bind(q, m, collection, args...)
+}
+
+// BindTemplateAcross is [BindTemplate] for queries whose paths may go through
+// references.
+func BindTemplateAcross(text string, params []value.Value, models Models, collection string) (*Selection, error) {
+	q, args, err := template(text, params)
+	if err != nil {
+		return nil, err
+	}
+	return BindAcross(q, models, collection, args...)
+}
+
+func template(text string, params []value.Value) (*Query, []any, error) {
 	if len(text) > MaxTemplate {
-		return nil, syntaxError(text, 0, "the query is longer than "+strconv.Itoa(MaxTemplate)+" bytes")
+		return nil, nil, syntaxError(text, 0, "the query is longer than "+strconv.Itoa(MaxTemplate)+" bytes")
 	}
 	q, err := parse(text)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	args := make([]any, len(params))
 	for k, v := range params {
 		args[k] = v
 	}
-	return Bind(q, m, collection, args...)
+	return q, args, nil
 }

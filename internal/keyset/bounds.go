@@ -13,7 +13,7 @@ import (
 // SamePath reports whether two bound paths read the same value of every row
 // that has one.
 func SamePath(a, b *ankql.Path) bool {
-	return a.IsID == b.IsID && a.Key == b.Key && slices.Equal(a.JSON, b.JSON)
+	return a.Via == b.Via && a.IsID == b.IsID && a.Key == b.Key && slices.Equal(a.JSON, b.JSON)
 }
 
 // Of returns a set of values of path p, as an index holds them, outside of
