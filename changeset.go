@@ -107,7 +107,7 @@ func coalesce(first, then []reactor.RowChange, sel *ankql.Selection) []reactor.R
 		if c := stayed(a) - stayed(b); c != 0 || a.After == nil {
 			return c
 		}
-		return sel.Compare(a.After, b.After)
+		return sel.Compare(a.Row(), b.Row())
 	})
 	return out
 }
@@ -132,14 +132,14 @@ func follow(a, b reactor.RowChange) reactor.RowChange {
 	events := slices.Concat(a.Events, b.Events)
 	there, stays := a.Kind == reactor.Updated || a.Kind == reactor.Removed, b.Kind != reactor.Removed
 	switch {
-	case there && stays && a.Before.Rev() == b.After.Rev() && a.Before.Head().Equal(b.After.Head()):
+	case there && stays && b.Joined == nil && a.Before.Rev() == b.After.Rev() && a.Before.Head().Equal(b.After.Head()):
 		return reactor.RowChange{}
 	case there && stays:
-		return reactor.RowChange{Kind: reactor.Updated, Before: a.Before, After: b.After, Events: events}
+		return reactor.RowChange{Kind: reactor.Updated, Before: a.Before, After: b.After, Events: events, Joined: b.Joined}
 	case there:
 		return reactor.RowChange{Kind: reactor.Removed, Before: a.Before, Events: events}
 	case stays:
-		return reactor.RowChange{Kind: a.Kind, Created: a.Created, After: b.After, Events: events}
+		return reactor.RowChange{Kind: a.Kind, Created: a.Created, After: b.After, Events: events, Joined: b.Joined}
 	}
 	return reactor.RowChange{}
 }

@@ -168,7 +168,23 @@ func (c Collection[M, V, E]) Cursor(ctx context.Context, r Reader, row V, query 
 	if err != nil {
 		return Cursor{}, err
 	}
-	return *sel.CursorOf(row.base().s), nil
+	if len(sel.Links) == 0 {
+		return *sel.CursorOf(row.base().s), nil
+	}
+	rd := r.reader()
+	if sel, _, err = rd.n.core.Narrow(sel, rd.p); err != nil {
+		return Cursor{}, err
+	}
+	snap, err := rd.n.current()
+	if err != nil {
+		return Cursor{}, err
+	}
+	defer snap.Release()
+	at, err := core.CursorOf(ctx, rd.source(snap), sel, row.base().s)
+	if err != nil {
+		return Cursor{}, err
+	}
+	return *at, nil
 }
 
 // Explain describes how a query would be answered: the index or scan, what is
@@ -187,7 +203,7 @@ func (c Collection[M, V, E]) Explain(ctx context.Context, r Reader, query string
 		return "", err
 	}
 	defer snap.Release()
-	return snap.Explain(ctx, sel)
+	return core.Explain(ctx, snap, sel)
 }
 
 func (c Collection[M, V, E]) bind(ctx context.Context, rd reader, query string, args []any) (*ankql.Selection, error) {
@@ -214,7 +230,7 @@ func (n *Node) bind(collection, query string, args []any) (*ankql.Selection, err
 			args[k] = v.storedValue()
 		}
 	}
-	return ankql.Bind(q, n.core.Model(collection), collection, args...)
+	return ankql.BindAcross(q, n.core.Model, collection, args...)
 }
 
 // get returns one existing, readable entity, with the transaction's edits.
@@ -265,20 +281,46 @@ func (rd reader) rows(ctx context.Context, sel *ankql.Selection) iter.Seq2[*enti
 			return
 		}
 		defer snap.Release()
-		scan := core.Rows(ctx, snap, sel, allow)
-		if rd.tx != nil && len(rd.tx.order) > 0 {
-			scan = rd.overlaid(ctx, snap, sel, allow)
+		if rd.tx != nil && allow != nil { // the transaction sees what it has edited
+			others := allow
+			allow = func(s *entity.State) bool { return rd.tx.find(s.ID()) != nil || others(s) }
 		}
-		scan(yield)
+		core.Rows(ctx, rd.source(snap), sel, allow)(yield)
 	}
 }
 
-// overlaid is a scan in which the transaction's own entities stand as it sees
-// them.
-func (rd reader) overlaid(ctx context.Context, snap *core.Snap, sel *ankql.Selection, allow func(*entity.State) bool) iter.Seq2[*entity.State, error] {
+// source returns what the reader sees: a snapshot, with the transaction's own
+// entities as it has edited them.
+func (rd reader) source(snap *core.Snap) core.Source {
+	if rd.tx != nil && len(rd.tx.order) > 0 {
+		return overlay{rd.tx, snap}
+	}
+	return snap
+}
+
+// overlay is a snapshot in which the transaction's own entities stand as it
+// sees them.
+type overlay struct {
+	tx   *Tx
+	snap *core.Snap
+}
+
+// State returns an entity's state; nil when absent.
+func (o overlay) State(ctx context.Context, collection string, i ID) (*entity.State, error) {
+	if e := o.tx.find(i); e != nil && e.collection == collection {
+		if e.dropped {
+			return nil, nil
+		}
+		return e.state()
+	}
+	return o.snap.State(ctx, collection, i)
+}
+
+// Scan returns the existing entities that sel selects, in its order.
+func (o overlay) Scan(ctx context.Context, sel *ankql.Selection) iter.Seq2[*entity.State, error] {
 	return func(yield func(*entity.State, error) bool) {
 		var own []*entity.State
-		for _, e := range rd.tx.order {
+		for _, e := range o.tx.order {
 			if e.collection != sel.Collection || e.dropped {
 				continue
 			}
@@ -294,7 +336,7 @@ func (rd reader) overlaid(ctx context.Context, snap *core.Snap, sel *ankql.Selec
 		slices.SortFunc(own, func(a, b *entity.State) int { return sel.Compare(a, b) })
 		stored := *sel
 		if stored.Limit >= 0 {
-			stored.Limit += len(rd.tx.order)
+			stored.Limit += len(o.tx.order)
 		}
 		n := 0
 		send := func(s *entity.State) bool {
@@ -304,12 +346,12 @@ func (rd reader) overlaid(ctx context.Context, snap *core.Snap, sel *ankql.Selec
 			n++
 			return yield(s, nil)
 		}
-		for s, err := range core.Rows(ctx, snap, &stored, allow) {
+		for s, err := range o.snap.Scan(ctx, &stored) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if rd.tx.find(s.ID()) != nil {
+			if o.tx.find(s.ID()) != nil {
 				continue
 			}
 			for len(own) > 0 && sel.Compare(own[0], s) < 0 {
@@ -341,7 +383,7 @@ func (rd reader) count(ctx context.Context, sel *ankql.Selection) (int64, error)
 	if n, ok, err := rd.remoteCount(ctx, narrowed); ok || err != nil {
 		return n, err
 	}
-	if allow == nil && !rd.remote() && (rd.tx == nil || len(rd.tx.order) == 0) {
+	if allow == nil && len(sel.Links) == 0 && !rd.remote() && (rd.tx == nil || len(rd.tx.order) == 0) {
 		snap, err := rd.n.current()
 		if err != nil {
 			return 0, err

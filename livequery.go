@@ -219,7 +219,7 @@ func (q *LiveQuery[V]) SetSelection(ctx context.Context, query string, args ...a
 func (q *LiveQuery[V]) Cursor(v V) Cursor {
 	q.l.n.mu.Lock()
 	defer q.l.n.mu.Unlock()
-	return *q.l.q.Selection().CursorOf(v.base().s)
+	return *q.l.q.CursorOf(v.base().s)
 }
 
 // Err returns why the query ended by itself, nil while it lives or when it was

@@ -79,7 +79,7 @@ func (rd reader) fetch(ctx context.Context, sel *ankql.Selection) (func(*entity.
 	if err != nil {
 		return nil, err
 	}
-	known, err := core.Collect(ctx, snap, sel, nil)
+	known, _, err := core.Collect(ctx, snap, sel, nil)
 	snap.Release()
 	if err != nil {
 		return nil, err

@@ -147,6 +147,10 @@ type Selection struct {
 	Links      []Link  // that its paths go through, each behind the one it comes from
 }
 
+// Windowed reports whether whether a row belongs to the result depends on more
+// than the row: on other rows, or on what it refers to.
+func (s *Selection) Windowed() bool { return s.Limit >= 0 || len(s.Links) > 0 }
+
 // Link is a reference that paths go through: `artist` of `artist.name`.
 type Link struct {
 	From       int    // index of the link to the entity that has the reference, -1 for the row itself

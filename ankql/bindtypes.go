@@ -271,18 +271,31 @@ func (b *binder) in(e *In) (Expr, *BindError) {
 		return nil, err
 	}
 	out.X = x
-	if len(out.List) >= manyItems && !slices.ContainsFunc(out.List, func(y Expr) bool { return !isLiteral(y) }) {
-		out.sorted = []value.Value{}
-		for _, y := range out.List {
-			if v := y.(*Literal).Value; v.IsNull() {
-				out.hasNull = true
-			} else {
-				out.sorted = append(out.sorted, v)
-			}
-		}
-		slices.SortFunc(out.sorted, value.Compare)
-	}
+	out.prepare()
 	return out, nil
+}
+
+// NewIn returns the bound predicate that x is one of a list of operands.
+func NewIn(x Expr, list []Expr) *In {
+	out := &In{X: x, List: list}
+	out.prepare()
+	return out
+}
+
+// prepare sorts a long list of literals, to be searched.
+func (e *In) prepare() {
+	if len(e.List) < manyItems || slices.ContainsFunc(e.List, func(y Expr) bool { return !isLiteral(y) }) {
+		return
+	}
+	e.sorted = []value.Value{}
+	for _, y := range e.List {
+		if v := y.(*Literal).Value; v.IsNull() {
+			e.hasNull = true
+		} else {
+			e.sorted = append(e.sorted, v)
+		}
+	}
+	slices.SortFunc(e.sorted, value.Compare)
 }
 
 // alignAll aligns x with each of ys, which it changes in place. A literal x

@@ -20,6 +20,26 @@ func (s *Selection) Normalize() *Selection {
 	return &out
 }
 
+// Behind returns, for each link of the selection, the paths that it reads
+// behind it, as paths of what the link leads to.
+func (s *Selection) Behind() [][]*Path {
+	out := make([][]*Path, len(s.Links))
+	add := func(p *Path) {
+		if p.Via > 0 {
+			own := *p
+			own.Via = 0
+			out[p.Via-1] = append(out[p.Via-1], &own)
+		}
+	}
+	for p := range Paths(s.Where) {
+		add(p)
+	}
+	for _, t := range s.Order {
+		add(t.Path)
+	}
+	return out
+}
+
 // Key returns a string that two selections share only when they select the
 // same rows of any data in the same order: types and defaults are part of it.
 func (s *Selection) Key() string {
@@ -37,6 +57,17 @@ func (s *Selection) Key() string {
 	}
 	for _, t := range s.Order {
 		path(t.Path)
+	}
+	for _, l := range s.Links {
+		var params []value.Value
+		p := printer{params: &params}
+		if l.Where != nil {
+			p.where(l.Where)
+		}
+		b = appendText(appendText(b, l.Collection), p.String())
+		for _, v := range params {
+			b = appendText(b, string(value.Append(nil, v)))
+		}
 	}
 	return string(b)
 }

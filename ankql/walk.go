@@ -110,6 +110,44 @@ func Walk(e Expr, f func(Expr) bool) {
 	}
 }
 
+// MapPaths returns e with f of each path in its place.
+func MapPaths(e Expr, f func(*Path) *Path) Expr {
+	mapped := func(e Expr) Expr { return MapPaths(e, f) }
+	switch e := e.(type) {
+	case *Path:
+		return f(e)
+	case *Not:
+		return &Not{X: mapped(e.X), Pos: e.Pos}
+	case *Neg:
+		return &Neg{X: mapped(e.X), Pos: e.Pos}
+	case *Binary:
+		if e.Op == OpAnd || e.Op == OpOr {
+			terms, pos := spine(e.Op, e)
+			for k, t := range terms {
+				terms[k] = mapped(t)
+			}
+			return join(e.Op, terms, pos)
+		}
+		return &Binary{Op: e.Op, L: mapped(e.L), R: mapped(e.R), Pos: e.Pos}
+	case *In:
+		out := *e
+		out.X, out.List = mapped(e.X), make([]Expr, len(e.List))
+		for k, x := range e.List {
+			out.List[k] = mapped(x)
+		}
+		return &out
+	case *Between:
+		return &Between{X: mapped(e.X), Lo: mapped(e.Lo), Hi: mapped(e.Hi), Not: e.Not, Pos: e.Pos}
+	case *Like:
+		out := *e
+		out.X, out.Pattern = mapped(e.X), mapped(e.Pattern)
+		return &out
+	case *IsNull:
+		return &IsNull{X: mapped(e.X), Not: e.Not, Pos: e.Pos}
+	}
+	return e
+}
+
 // Paths yields the paths in e from left to right, repeated ones repeatedly.
 func Paths(e Expr) iter.Seq[*Path] { return nodes[*Path](e) }
 

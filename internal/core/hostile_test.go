@@ -560,7 +560,7 @@ func TestTooManyProperties(t *testing.T) {
 	_ = other
 	snap, _ := c.Current()
 	defer snap.Release()
-	if rows, err := Collect(t.Context(), snap, &ankql.Selection{Collection: "album", Where: &ankql.Literal{Value: value.Bool(true)}, Limit: -1}, nil); err != nil {
+	if rows, _, err := Collect(t.Context(), snap, &ankql.Selection{Collection: "album", Where: &ankql.Literal{Value: value.Bool(true)}, Limit: -1}, nil); err != nil {
 		t.Errorf("nobody can read the collection any more (%d rows): %v", len(rows), err)
 	}
 }

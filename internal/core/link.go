@@ -667,7 +667,7 @@ func (c *Core) settled(t *tx) {
 // of them came while the query was on its way, and are old. It reports whether
 // there are such; the query is synced when the answer is there.
 func (c *Core) doubt(m *move, q *Query) bool {
-	if q.closed || q.Selection().Limit >= 0 {
+	if q.closed || q.Selection().Windowed() {
 		return false
 	}
 	named := map[id.ID]bool{}

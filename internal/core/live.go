@@ -3,13 +3,13 @@ package core
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/internal/reactor"
 	"github.com/ankurah/ankurah-go/policy"
-	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -50,6 +50,7 @@ type result struct {
 	buffer    [][]reactor.Change // commits since the snapshot that is being read
 	short     bool               // waits for rows
 	gone      bool               // nobody shows it
+	behind    []reactor.Change   // to what rows may refer to, not told yet
 }
 
 // now returns what the query shows, or will show first.
@@ -62,6 +63,9 @@ func (q *Query) now() *reactor.Query {
 
 // Rows returns the query's rows; the slice is the caller's.
 func (q *Query) Rows() []*entity.State { return q.now().Rows() }
+
+// CursorOf returns the position of a row in the query's order.
+func (q *Query) CursorOf(s *entity.State) *ankql.Cursor { return q.now().CursorOf(s) }
 
 // Selection returns what the query selects, narrowed by policy.
 func (q *Query) Selection() *ankql.Selection { return q.now().Selection() }
@@ -77,21 +81,42 @@ func (c *Core) Narrow(sel *ankql.Selection, p policy.Principal) (_ *ankql.Select
 			err = &policy.DeniedError{Subject: p.Subject, Collection: sel.Collection, Rule: "the policy agent panicked"}
 		}
 	}()
-	filter, err := c.cfg.Policy.ReadFilter(p, sel.Collection)
+	filter, allow, err := c.readable(p, sel.Collection)
+	if err != nil {
+		return nil, nil, err
+	}
+	if filter != nil || len(sel.Links) > 0 {
+		narrowed := *sel
+		narrowed.Where = ankql.And(sel.Where, filter)
+		narrowed.Links = slices.Clone(sel.Links)
+		for k := range narrowed.Links {
+			l := &narrowed.Links[k]
+			var see func(*entity.State) bool
+			if l.Where, see, err = c.readable(p, l.Collection); err != nil {
+				return nil, nil, err
+			}
+			if see != nil {
+				l.Allow = func(r ankql.Row) bool { return see(r.(*entity.State)) }
+			}
+		}
+		sel = &narrowed
+	}
+	return sel, allow, nil
+}
+
+// readable returns what p may read of a collection: what a predicate selects,
+// nil for everything, and what a check allows, nil for all of that.
+func (c *Core) readable(p policy.Principal, collection string) (filter ankql.Expr, allow func(*entity.State) bool, err error) {
+	filter, err = c.cfg.Policy.ReadFilter(p, collection)
 	switch {
 	case errors.Is(err, policy.ErrDenied):
-		filter = &ankql.Literal{Value: value.Bool(false)} // absence, not an error (S60)
+		filter, err = &ankql.Literal{Value: value.Bool(false)}, nil // absence, not an error (S60)
 	case err != nil:
 		return nil, nil, err
 	case filter != nil:
-		if filter, err = policy.BindFilter(filter, c.Model(sel.Collection), sel.Collection); err != nil {
+		if filter, err = policy.BindFilter(filter, c.Model(collection), collection); err != nil {
 			return nil, nil, err
 		}
-	}
-	if filter != nil {
-		narrowed := *sel
-		narrowed.Where = ankql.And(sel.Where, filter)
-		sel = &narrowed
 	}
 	if r, ok := c.cfg.Policy.(policy.EntityReader); ok {
 		allow = func(s *entity.State) (ok bool) {
@@ -103,7 +128,7 @@ func (c *Core) Narrow(sel *ankql.Selection, p policy.Principal) (_ *ankql.Select
 			return r.CheckRead(p, s) == nil
 		}
 	}
-	return sel, allow, nil
+	return filter, allow, nil
 }
 
 // Readable reports whether p may read s. It may be called at any time.
@@ -115,22 +140,44 @@ func (c *Core) Readable(s *entity.State, p policy.Principal) (bool, error) {
 	return sel.Match(s) && (allow == nil || allow(s)), nil
 }
 
-// Collect reads the allowed rows of a selection from a snapshot.
-func Collect(ctx context.Context, snap storage.Snapshot, sel *ankql.Selection, allow func(*entity.State) bool) ([]*entity.State, error) {
-	var rows []*entity.State
-	for s, err := range Rows(ctx, snap, sel, allow) {
+// Collect reads the allowed rows of a selection, and with what they refer to
+// when it has links.
+func Collect(ctx context.Context, src Source, sel *ankql.Selection, allow func(*entity.State) bool) (rows []*entity.State, joined []*reactor.Joined, err error) {
+	if len(sel.Links) > 0 {
+		for j, err := range joinedRows(ctx, src, sel, allow) {
+			if err != nil {
+				return nil, nil, err
+			}
+			rows, joined = append(rows, j.State), append(joined, j)
+		}
+		return rows, joined, nil
+	}
+	for s, err := range Rows(ctx, src, sel, allow) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		rows = append(rows, s)
 	}
-	return rows, nil
+	return rows, nil, nil
 }
 
 // Rows walks the allowed rows of a selection. The limit counts allowed rows.
-func Rows(ctx context.Context, snap storage.Snapshot, sel *ankql.Selection, allow func(*entity.State) bool) func(func(*entity.State, error) bool) {
+func Rows(ctx context.Context, src Source, sel *ankql.Selection, allow func(*entity.State) bool) iter.Seq2[*entity.State, error] {
+	if len(sel.Links) > 0 {
+		return func(yield func(*entity.State, error) bool) {
+			for j, err := range joinedRows(ctx, src, sel, allow) {
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				if !yield(j.State, nil) {
+					return
+				}
+			}
+		}
+	}
 	if allow == nil {
-		return snap.Scan(ctx, sel)
+		return src.Scan(ctx, sel)
 	}
 	return func(yield func(*entity.State, error) bool) {
 		open := *sel
@@ -139,7 +186,7 @@ func Rows(ctx context.Context, snap storage.Snapshot, sel *ankql.Selection, allo
 		if sel.Limit == 0 {
 			return
 		}
-		for s, err := range snap.Scan(ctx, &open) {
+		for s, err := range src.Scan(ctx, &open) {
 			if err == nil && !allow(s) {
 				continue
 			}
@@ -172,7 +219,8 @@ func (c *Core) Start(q *Query) { c.obtain(q.next) }
 // if it may be shared, or a new one.
 func (c *Core) result(sel *ankql.Selection, allow func(*entity.State) bool) *result {
 	key := ""
-	if c.cfg.Durable && allow == nil { // who may see what is in the selection
+	checked := func(l ankql.Link) bool { return l.Allow != nil }
+	if c.cfg.Durable && allow == nil && !slices.ContainsFunc(sel.Links, checked) { // who may see what is in the selection
 		sel = sel.Normalize()
 		key = sel.Key()
 		if r := c.results[key]; r != nil {
@@ -209,8 +257,9 @@ func (c *Core) hydrate(r *result) {
 	r.hydrating, r.buffer = true, nil
 	c.hydrating[r] = struct{}{}
 	var rows []*entity.State
+	var joined []*reactor.Joined
 	c.ex.Read(func(ctx context.Context) (err error) {
-		rows, err = Collect(ctx, snap, r.rq.Hydrate(), r.allow)
+		rows, joined, err = Collect(ctx, snap, r.rq.Hydrate(), r.allow)
 		return err
 	}, func(err error) {
 		snap.Release()
@@ -221,21 +270,42 @@ func (c *Core) hydrate(r *result) {
 			case err != nil:
 				c.failResult(r, err)
 			default:
-				c.hydrated(r, rows)
+				c.hydrated(r, rows, joined)
 			}
 		})
 	})
 }
 
-func (c *Core) hydrated(r *result, rows []*entity.State) {
-	r.rq.Reset(rows)
+func (c *Core) hydrated(r *result, rows []*entity.State, joined []*reactor.Joined) {
+	r.rq.Reset(rows, joined)
+	r.rq.Unread() // of a hydration before
 	for _, commit := range r.buffer {
-		r.rq.Apply(reactor.In(commit, r.rq.Selection().Collection))
+		r.rq.Catch(commit)
 	}
-	if r.rq.Short() != nil {
+	switch {
+	case r.rq.Joins() && r.rq.Waits():
+		c.relateFirst(r)
+		return
+	case r.rq.Short() != nil:
 		c.hydrate(r)
 		return
 	}
+	c.whole(r)
+}
+
+// relateFirst reads what commits did to the rows of a result with links since
+// they were read. Nothing is published meanwhile: else there might be no end.
+func (c *Core) relateFirst(r *result) {
+	r.hydrating = true
+	c.refillAll([]*result{r}, func() {
+		if !r.gone {
+			c.whole(r)
+		}
+	})
+}
+
+// whole shows a result that is as of what is published.
+func (c *Core) whole(r *result) {
 	r.rq.Take()
 	c.isRead(r)
 	c.reactor.Add(r.rq)

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 
+	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/internal/reactor"
 )
@@ -16,9 +17,9 @@ type publication struct {
 }
 
 // publish works off the publications in order. One that has to read rows for a
-// window goes on when they are there.
+// window goes on when they are there; nothing else is published before.
 func (c *Core) publish() {
-	for len(c.pubs) > 0 {
+	for len(c.pubs) > 0 && !c.refilling {
 		p := c.pubs[0]
 		if p.retry != nil {
 			c.pubs = c.pubs[1:]
@@ -68,7 +69,7 @@ func (c *Core) move(p *publication) (short []*result) {
 		c.reactor.Apply(t.changes, func(rq *reactor.Query) {
 			switch r := rq.Owner.(*result); {
 			case r.short:
-			case rq.Short() != nil:
+			case rq.Waits():
 				r.short = true
 				short = append(short, r)
 			default:
@@ -82,65 +83,107 @@ func (c *Core) move(p *publication) (short []*result) {
 	return short
 }
 
-// refill reads the rows that windows lack, then completes the publication.
+// refill reads what results lack, then completes the publication.
 func (c *Core) refill(p *publication, short []*result) {
-	snap, err := c.Current()
-	if err != nil {
-		c.complete(p)
-		return
-	}
-	rows := make([][]*entity.State, len(short))
-	errs := make([]error, len(short))
-	wanted := make([]int, len(short))
-	reads := make([]func(context.Context) ([]*entity.State, error), len(short))
-	for k, r := range short {
-		sel := r.rq.Short()
-		if sel == nil {
-			continue
-		}
-		wanted[k] = sel.Limit
-		allow := r.allow
-		if len(r.shown) > 0 && r.shown[0].remote != nil {
-			allow = c.within(r.shown[0])
-		}
-		reads[k] = func(ctx context.Context) ([]*entity.State, error) { return Collect(ctx, snap, sel, allow) }
-	}
+	c.refillAll(short, func() { c.complete(p) })
+}
+
+// refillAll reads what results lack, hands over what has happened to them, and
+// calls done. Nothing is published before.
+func (c *Core) refillAll(short []*result, done func()) {
 	c.refilling = true
-	c.ex.Read(func(ctx context.Context) error {
-		for k, read := range reads {
-			if read != nil {
-				rows[k], errs[k] = read(ctx)
-			}
-		}
-		return nil
-	}, func(error) {
-		snap.Release()
-		for k, r := range short {
+	c.readLacking(short, func() {
+		for _, r := range short {
 			r.short = false
-			switch {
-			case r.gone:
-			case errs[k] != nil:
-				c.failResult(r, errs[k])
-			default:
-				if reads[k] != nil {
-					r.rq.Refill(rows[k], wanted[k])
-				}
+			if !r.gone {
 				c.deliver(r)
 			}
 		}
 		c.refilling = false
 		c.endCommit(nil)
-		waiting := c.afterRefill
-		c.afterRefill = nil
-		for _, f := range waiting {
+		for len(c.afterRefill) > 0 && !c.refilling { // one may have something to read, too
+			f := c.afterRefill[0]
+			c.afterRefill = c.afterRefill[1:]
 			f()
 		}
-		c.complete(p)
+		done()
 		for _, p := range c.peersInOrder() {
 			c.resume(p)
 		}
 		c.publish()
 	})
+}
+
+// lacking is what one result lacks, and what was read of it.
+type lacking struct {
+	r       *result
+	allow   func(*entity.State) bool
+	more    *ankql.Selection // of a window that is short
+	unread  reactor.Unread   // what happened behind links
+	changes []reactor.Change // to rows
+	rows    []*entity.State
+	joined  []*reactor.Joined
+	err     error
+}
+
+// readLacking reads what results lack, again until they lack nothing: what
+// happened behind links may leave a window short.
+func (c *Core) readLacking(short []*result, done func()) {
+	var reads []*lacking
+	for _, r := range short {
+		if r.gone || !r.rq.Waits() {
+			continue
+		}
+		x := &lacking{r: r, allow: r.allow, more: r.rq.Short(), unread: r.rq.Unread()}
+		if len(r.shown) > 0 && r.shown[0].remote != nil {
+			x.allow = c.within(r.shown[0])
+		}
+		reads = append(reads, x)
+	}
+	if len(reads) == 0 {
+		done()
+		return
+	}
+	snap, err := c.Current()
+	if err != nil {
+		done()
+		return
+	}
+	c.ex.Read(func(ctx context.Context) error {
+		for _, x := range reads {
+			x.read(ctx, snap)
+		}
+		return nil
+	}, func(error) {
+		snap.Release()
+		for _, x := range reads {
+			switch {
+			case x.r.gone:
+			case x.err != nil:
+				c.failResult(x.r, x.err)
+			default:
+				x.take()
+			}
+		}
+		c.readLacking(short, done)
+	})
+}
+
+func (x *lacking) read(ctx context.Context, snap *Snap) {
+	if x.unread.Any() {
+		x.changes, x.joined, x.err = relate(ctx, snap, x.r.rq.Selection(), x.unread)
+		return
+	}
+	x.rows, x.joined, x.err = Collect(ctx, snap, x.more, x.allow)
+}
+
+func (x *lacking) take() {
+	if x.unread.Any() {
+		x.r.rq.Relate(x.changes, x.joined)
+		x.r.behind = append(x.r.behind, x.unread.Behind...)
+		return
+	}
+	x.r.rq.Refill(x.rows, x.joined, x.more.Limit)
 }
 
 // whenWhole calls f, at once or when the rows are there that windows lack:

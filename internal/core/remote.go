@@ -57,7 +57,12 @@ func (c *Core) setSynced(q *Query, synced bool) {
 // deliver hands over what happened to a result.
 func (c *Core) deliver(r *result) {
 	changes := r.rq.Take()
+	behind := r.behind
+	r.behind = nil
 	for _, q := range r.shown {
+		if s, ok := q.sink.(*sub); ok {
+			s.Behind(behind)
+		}
 		if len(changes) > 0 {
 			q.sink.Changed(changes)
 		}
@@ -76,7 +81,7 @@ func (c *Core) deliver(r *result) {
 func (c *Core) applyWindows(m *move) (short []*result) {
 	for _, w := range m.windows {
 		q := w.q
-		if !w.current() || q.Selection().Limit < 0 || q.remote.members == nil && !w.all {
+		if !w.current() || !q.Selection().Windowed() || q.remote.members == nil && !w.all {
 			continue
 		}
 		if w.all {

@@ -11,6 +11,7 @@ import (
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/reactor"
 	"github.com/ankurah/ankurah-go/internal/wire"
+	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -198,6 +199,26 @@ func (a *answer) result(collection string, rows []*entity.State, known []wire.Kn
 	return err
 }
 
+// companions puts what rows refer to, so that the peer can follow the links of
+// the query, too.
+func (a *answer) companions(joined []*reactor.Joined) error {
+	put := map[id.ID]bool{}
+	for _, j := range joined {
+		for _, s := range j.To {
+			if s == nil || put[s.ID()] {
+				continue
+			}
+			put[s.ID()] = true
+			x, _, err := a.delta(s, 0)
+			if err != nil {
+				return err
+			}
+			a.put(x)
+		}
+	}
+	return nil
+}
+
 func (c *Core) serveWant(p *Peer, m *wire.Want) {
 	c.answer(p, m.ID, func(a *answer) error {
 		changes, err := a.wanted(m.Collection, m.Entities)
@@ -211,7 +232,7 @@ func (c *Core) serveWant(p *Peer, m *wire.Want) {
 
 // bindQuery makes a selection of what a peer asks for. Who may read nothing of
 // the collection does not learn what fields it has.
-func (c *Core) bindQuery(m *wire.Query, mayRead bool) (*ankql.Selection, error) {
+func (c *Core) bindQuery(p *Peer, m *wire.Query) (*ankql.Selection, error) {
 	params := make([]value.Value, len(m.Params))
 	for k, b := range m.Params {
 		var err error
@@ -219,11 +240,13 @@ func (c *Core) bindQuery(m *wire.Query, mayRead bool) (*ankql.Selection, error) 
 			return nil, err
 		}
 	}
-	model := c.Model(m.Collection)
-	if !mayRead {
-		model = nil
+	models := func(name string) *schema.Model {
+		if !c.mayRead(p, name) {
+			return nil
+		}
+		return c.Model(name)
 	}
-	sel, err := ankql.BindTemplate(m.Text, params, model, m.Collection)
+	sel, err := ankql.BindTemplateAcross(m.Text, params, models, m.Collection)
 	if err != nil && m.Lenient {
 		sel, err = ankql.BindTemplate(m.Text, params, nil, m.Collection)
 	}
@@ -234,7 +257,7 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 	fail := func(err error) {
 		c.send(&p.Conn, &wire.Fail{ID: m.ID, Code: codeOf(err), Text: textOf(err)})
 	}
-	sel, err := c.bindQuery(m, c.mayRead(p, m.Collection))
+	sel, err := c.bindQuery(p, m)
 	if err != nil {
 		fail(err)
 		return
@@ -262,9 +285,12 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 		}, m.Collection)
 	default:
 		c.answer(p, m.ID, func(a *answer) error {
-			rows, err := Collect(a.ctx, a.snap, narrowed, allow)
+			rows, joined, err := Collect(a.ctx, a.snap, narrowed, allow)
 			if err == nil {
 				err = a.result(m.Collection, rows, m.Known)
+			}
+			if err == nil {
+				err = a.companions(joined)
 			}
 			a.done()
 			return err
@@ -274,7 +300,7 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 
 // Count returns the number of allowed rows of a selection.
 func Count(ctx context.Context, snap *Snap, sel *ankql.Selection, allow func(*entity.State) bool) (n int64, err error) {
-	if allow == nil {
+	if allow == nil && len(sel.Links) == 0 {
 		return snap.Count(ctx, sel)
 	}
 	for _, err := range Rows(ctx, snap, sel, allow) {
@@ -372,19 +398,55 @@ type sub struct {
 	q     *Query
 	known []wire.Known
 	slot  *slot
+	sent  map[id.ID]bool // what rows refer to and the peer has
 }
 
 // Ready answers the query with its rows.
 func (s *sub) Ready() {
-	rows := s.q.Rows()
+	rows, joined := s.q.Rows(), s.q.now().Joined()
+	for _, j := range joined {
+		s.refers(j)
+	}
 	known := s.known
 	s.known = nil
 	s.p.postpone(s.slot) // behind the commits that the rows have in them
 	s.c.answerAt(s.p, s.slot, s.id, func(a *answer) error {
 		err := a.result(s.sel.Collection, rows, known)
+		if err == nil {
+			err = a.companions(joined)
+		}
 		a.done()
 		return err
 	}, s.sel.Collection)
+}
+
+// refers notes what a row refers to as sent, and returns what was not sent
+// before.
+func (s *sub) refers(j *reactor.Joined) (fresh []*entity.State) {
+	if j == nil {
+		return nil
+	}
+	for _, to := range j.To {
+		if to == nil || s.sent[to.ID()] {
+			continue
+		}
+		if s.sent == nil {
+			s.sent = map[id.ID]bool{}
+		}
+		s.sent[to.ID()] = true
+		fresh = append(fresh, to)
+	}
+	return fresh
+}
+
+// Behind gathers what happened to entities that rows refer to.
+func (s *sub) Behind(changes []reactor.Change) {
+	for _, x := range changes {
+		if i := x.After.ID(); s.sent[i] {
+			s.c.touch(s.p)
+			s.p.gather(&outgoing{collection: x.After.Collection(), entity: i, before: x.Before, now: x.After, whole: x.Before == nil})
+		}
+	}
 }
 
 // Changed gathers what has to be pushed when the commit is through.
@@ -403,6 +465,9 @@ func (s *sub) Changed(changes []rowChange) {
 			}
 		}
 		s.p.gather(o)
+		for _, to := range s.refers(r.Joined) {
+			s.p.gather(&outgoing{collection: to.Collection(), entity: to.ID(), now: to, whole: true})
+		}
 		switch r.Kind {
 		case reactor.Added:
 			w.In = append(w.In, o.entity)
@@ -410,7 +475,7 @@ func (s *sub) Changed(changes []rowChange) {
 			w.Out = append(w.Out, o.entity)
 		}
 	}
-	if s.sel.Limit >= 0 && len(w.In)+len(w.Out) > 0 {
+	if s.sel.Windowed() && len(w.In)+len(w.Out) > 0 {
 		s.p.windows = append(s.p.windows, w)
 	}
 }

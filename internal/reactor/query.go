@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -27,6 +28,15 @@ type RowChange struct {
 	After   *entity.State // nil for Removed
 	Now     *entity.State // Removed: the entity after the commit; nil when nothing happened to it
 	Events  []id.ID       // that caused it, sorted
+	Joined  *Joined       // After with what it refers to; nil for selections without links
+}
+
+// Row returns After as the selection reads it.
+func (c *RowChange) Row() ankql.Row {
+	if c.Joined != nil {
+		return c.Joined
+	}
+	return c.After
 }
 
 // Query is one live query: a selection and the rows that match it.
@@ -41,27 +51,36 @@ type Query struct {
 	allow func(*entity.State) bool // nil: every entity
 	rows  []*entity.State          // known matches in the selection's order
 	byID  map[id.ID]*entity.State
+	links map[id.ID]*Joined // the rows with what they refer to; nil for selections without links
+	via   [][]*ankql.Path   // what the selection reads behind each link
 	bound *ankql.Cursor
 
 	// What happened since the last report. Without LIMIT it is the changes of
 	// rows. With LIMIT it is the window last reported and all of the commits
 	// since the first that concerned a row: rows also enter from beyond bound.
-	recent  []Change
+	recent  []touch
 	shown   []*entity.State
 	commits [][]Change
+	behind  map[id.ID][]id.ID // events that changed what rows refer to
+
+	unread Unread // what links have to be read for
 
 	forgot bool // the rows have to be read again
 
 	// Of the reactor that it is registered with.
-	home   *collection
-	routes []route
-	routed bool // else every change is offered
-	round  uint64
-	run    []Change // that are to be offered
-	first  int      // of the changes of the commit, in run
-	last   int
+	regs  []registration
+	round uint64
+	run   []Change // that are to be offered
+	first int      // of the changes of the commit, in run
+	last  int
 
 	offered, touched uint64
+}
+
+// touch is a change of a row, and what the row was before.
+type touch struct {
+	Change
+	was *entity.State // nil: it was none
 }
 
 // Counts returns how many changes the query evaluated, and how many commits
@@ -71,7 +90,12 @@ func (q *Query) Counts() (offered, touched uint64) { return q.offered, q.touched
 // NewQuery returns a query without rows; [Query.Reset] gives it some. allow
 // decides on entities beside the selection, nil allows all.
 func NewQuery(sel *ankql.Selection, allow func(*entity.State) bool) *Query {
-	return &Query{sel: sel, allow: allow, byID: map[id.ID]*entity.State{}}
+	q := &Query{sel: sel, allow: allow, byID: map[id.ID]*entity.State{}}
+	if len(sel.Links) > 0 {
+		q.links = map[id.ID]*Joined{}
+		q.via = sel.Behind()
+	}
+	return q
 }
 
 // Selection returns the query's selection.
@@ -95,18 +119,49 @@ func (q *Query) keep() int {
 }
 
 // Reset sets the rows to those that a read of [Query.Hydrate] yielded, already
-// allowed, and takes them as reported.
-func (q *Query) Reset(rows []*entity.State) {
-	q.rows, q.bound, q.recent, q.commits = rows, nil, nil, nil
+// allowed, and takes them as reported. joined has the same rows with what they
+// refer to when the selection has links.
+func (q *Query) Reset(rows []*entity.State, joined []*Joined) {
+	q.rows, q.bound, q.recent, q.commits, q.behind = nil, nil, nil, nil, nil
 	q.byID = make(map[id.ID]*entity.State, len(rows))
-	for _, r := range rows {
-		q.byID[r.ID()] = r
-	}
+	clear(q.links)
+	q.append(rows, joined)
 	if q.sel.Limit >= 0 && len(rows) >= q.keep() {
-		q.bound = q.sel.CursorOf(rows[len(rows)-1])
+		q.bound = q.cursor()
 	}
 	q.shown = q.window()
 }
+
+// append adds rows that come behind those there are.
+func (q *Query) append(rows []*entity.State, joined []*Joined) {
+	for _, r := range rows {
+		q.byID[r.ID()] = r
+	}
+	for _, j := range joined {
+		q.links[j.ID()] = j
+	}
+	if q.rows == nil {
+		q.rows = rows
+	} else {
+		q.rows = append(q.rows, rows...)
+	}
+}
+
+// cursor returns the position of the last row.
+func (q *Query) cursor() *ankql.Cursor { return q.CursorOf(q.rows[len(q.rows)-1]) }
+
+// CursorOf returns the position of a row in the selection's order.
+func (q *Query) CursorOf(s *entity.State) *ankql.Cursor { return q.sel.CursorOf(q.row(s)) }
+
+// row returns a row as the selection reads it.
+func (q *Query) row(s *entity.State) ankql.Row {
+	if j := q.links[s.ID()]; j != nil {
+		return j
+	}
+	return s
+}
+
+func (q *Query) compare(a, b *entity.State) int { return q.sel.Compare(q.row(a), q.row(b)) }
 
 // Rows returns the window. The slice is the caller's.
 func (q *Query) Rows() []*entity.State { return slices.Clone(q.view()) }
@@ -132,55 +187,79 @@ func (q *Query) window() []*entity.State {
 	return slices.Clone(q.view())
 }
 
-func (q *Query) matches(s *entity.State) bool {
-	return q.selects(s) && (q.allow == nil || q.allow(s))
+func (q *Query) matches(s *entity.State, r ankql.Row) bool {
+	return q.selects(s, r) && (q.allow == nil || q.allow(s))
 }
 
-func (q *Query) selects(s *entity.State) bool {
-	return s.Exists() && q.sel.Match(s) && (q.sel.After == nil || q.sel.CompareCursor(s, q.sel.After) > 0)
+// selects reports whether the selection reads r, which is s, as a row.
+func (q *Query) selects(s *entity.State, r ankql.Row) bool {
+	return s.Exists() && q.sel.Match(r) && (q.sel.After == nil || q.sel.CompareCursor(r, q.sel.After) > 0)
 }
 
 // Apply brings the query up to the changes of one commit in its collection,
 // which are sorted by entity and stay as they are, and reports whether any row
 // is concerned. A change whose After is [entity.Gone] removes; one whose Before
 // is its After offers an entity again that was not allowed before, or that is
-// not allowed any more.
+// not allowed any more. A query with links only notes what has to be read
+// ([Query.Unread]).
 func (q *Query) Apply(changes []Change) bool {
+	if q.links != nil {
+		return q.note(changes)
+	}
+	return q.apply(changes, nil)
+}
+
+func (q *Query) apply(changes []Change, joined []*Joined) bool {
 	if q.forgot { // what is read again has these in it
-		q.commits = append(q.commits, q.concerning(changes))
+		q.commits = append(q.commits, q.concerning(changes, joined))
 		return true
 	}
 	touched := false
-	for _, c := range changes {
+	for k, c := range changes {
+		var r ankql.Row = c.After
+		if joined != nil {
+			r = joined[k]
+		}
 		old := q.byID[c.After.ID()]
-		now := q.matches(c.After)
-		if now && q.bound != nil && q.sel.CompareCursor(c.After, q.bound) > 0 {
+		now := q.matches(c.After, r)
+		if now && q.bound != nil && q.sel.CompareCursor(r, q.bound) > 0 {
 			now = false // beyond what is known; a refill will find it
 		}
 		if old == nil && !now {
 			continue
 		}
 		touched = true
-		if q.sel.Limit < 0 {
-			q.recent = append(q.recent, c)
+		if !q.differs() {
+			q.recent = append(q.recent, touch{c, old})
 		}
 		if old != nil {
 			q.remove(old)
 		}
 		if now {
+			if joined != nil {
+				q.links[c.After.ID()] = joined[k]
+			}
 			q.insert(c.After)
 		}
 	}
-	if q.sel.Limit >= 0 && (touched || len(q.commits) > 0) {
-		q.commits = append(q.commits, q.concerning(changes))
+	if q.differs() && (touched || len(q.commits) > 0) {
+		q.commits = append(q.commits, q.concerning(changes, joined))
 	}
 	return touched
 }
 
+// differs reports whether what happened is found by comparing the rows with
+// those last reported.
+func (q *Query) differs() bool { return q.sel.Limit >= 0 || len(q.commits) > 0 }
+
 // concerning returns the changes of entities that are selected before or after,
 // whether or not they are allowed now. They are what a change of a row, also of
-// one from beyond bound, is caused by.
-func (q *Query) concerning(changes []Change) []Change {
+// one from beyond bound, is caused by. What an entity referred to before is not
+// known, so with links all are.
+func (q *Query) concerning(changes []Change, joined []*Joined) []Change {
+	if joined != nil {
+		return changes
+	}
 	for k := range changes {
 		if !q.concerns(&changes[k]) {
 			out := slices.Clone(changes[:k])
@@ -196,17 +275,22 @@ func (q *Query) concerning(changes []Change) []Change {
 }
 
 func (q *Query) concerns(c *Change) bool {
-	return q.selects(c.After) || c.Before != nil && q.selects(c.Before)
+	return q.selects(c.After, c.After) || c.Before != nil && q.selects(c.Before, c.Before)
 }
 
 func (q *Query) find(s *entity.State) (int, bool) {
-	return slices.BinarySearchFunc(q.rows, s, func(a, b *entity.State) int { return q.sel.Compare(a, b) })
+	return slices.BinarySearchFunc(q.rows, s, q.compare)
 }
 
 func (q *Query) remove(s *entity.State) {
 	k, _ := q.find(s)
 	q.rows = slices.Delete(q.rows, k, k+1)
+	q.forget(s)
+}
+
+func (q *Query) forget(s *entity.State) {
 	delete(q.byID, s.ID())
+	delete(q.links, s.ID())
 }
 
 func (q *Query) insert(s *entity.State) {
@@ -217,21 +301,46 @@ func (q *Query) insert(s *entity.State) {
 		return
 	}
 	for _, far := range q.rows[q.keep():] {
-		delete(q.byID, far.ID())
+		q.forget(far)
 	}
 	clear(q.rows[q.keep():])
 	q.rows = q.rows[:q.keep()]
-	q.bound = q.sel.CursorOf(q.rows[len(q.rows)-1])
+	q.bound = q.cursor()
 }
 
-// Forget drops the rows of a limited query, whose check has changed. They are
-// read again as rows that it lacks.
+// Forget drops the rows of a query whose check has changed. They are read again
+// as rows that it lacks.
 func (q *Query) Forget() {
+	if !q.differs() {
+		q.shown, q.commits = q.reported()
+	}
 	q.rows, q.bound, q.forgot = nil, nil, true
 	clear(q.byID)
+	clear(q.links)
 	if len(q.commits) == 0 {
 		q.commits = [][]Change{nil} // there is something to report
 	}
+}
+
+// reported returns the rows of a query without LIMIT as they were last
+// reported, and what has happened since.
+func (q *Query) reported() (shown []*entity.State, since [][]Change) {
+	before := maps.Clone(q.byID)
+	for _, t := range slices.Backward(q.recent) {
+		since = append(since, []Change{t.Change})
+		if t.was != nil {
+			before[t.was.ID()] = t.was
+		} else {
+			delete(before, t.After.ID())
+		}
+	}
+	slices.Reverse(since)
+	q.recent = nil
+	for _, s := range before {
+		shown = append(shown, s)
+	}
+	slices.SortFunc(shown, func(a, b *entity.State) int { return a.ID().Compare(b.ID()) })
+	return shown, since
 }
 
 // Short returns the selection to read rows from that the window lacks, nil
@@ -252,16 +361,13 @@ func (q *Query) Short() *ankql.Selection {
 
 // Refill appends the allowed rows that a read of [Query.Short] yielded.
 // wanted is the limit of that read.
-func (q *Query) Refill(rows []*entity.State, wanted int) {
+func (q *Query) Refill(rows []*entity.State, joined []*Joined, wanted int) {
 	q.forgot = false
-	for _, r := range rows {
-		q.byID[r.ID()] = r
-	}
-	q.rows = append(q.rows, rows...)
-	if len(rows) < wanted {
+	q.append(rows, joined)
+	if wanted < 0 || len(rows) < wanted {
 		q.bound = nil
 	} else {
-		q.bound = q.sel.CursorOf(rows[len(rows)-1])
+		q.bound = q.cursor()
 	}
 }
 
@@ -273,30 +379,29 @@ func (q *Query) Take() []RowChange {
 	case len(q.commits) > 0:
 		return q.difference(q.shown, q.commits)
 	case len(q.recent) > 0:
-		changes := Fold(q.recent)
+		recent := q.recent
 		q.recent = nil
-		return q.membership(changes)
+		return q.membership(fold(recent))
 	}
 	return nil
 }
 
-// Fold merges the changes of several commits into one for each entity, sorted
+// fold merges the changes of several commits into one for each entity, sorted
 // by entity ID.
-func Fold(changes []Change) []Change {
-	out := slices.Clone(changes)
-	slices.SortStableFunc(out, func(a, b Change) int { return a.After.ID().Compare(b.After.ID()) })
+func fold(changes []touch) []touch {
+	slices.SortStableFunc(changes, func(a, b touch) int { return a.After.ID().Compare(b.After.ID()) })
 	n := 0
-	for _, c := range out {
-		if n > 0 && out[n-1].After.ID() == c.After.ID() {
-			last := &out[n-1]
+	for _, c := range changes {
+		if n > 0 && changes[n-1].After.ID() == c.After.ID() {
+			last := &changes[n-1]
 			last.After = c.After
 			last.Events = union(last.Events, c.Events)
 			continue
 		}
-		out[n] = c
+		changes[n] = c
 		n++
 	}
-	return out[:n]
+	return changes[:n]
 }
 
 // union returns the IDs in both, sorted; no event is in two commits.
@@ -311,34 +416,41 @@ func union(a, b []id.ID) []id.ID {
 
 // membership reports on a query without LIMIT: only what changed can have come
 // or gone.
-func (q *Query) membership(changes []Change) []RowChange {
+func (q *Query) membership(changes []touch) []RowChange {
 	var removed []RowChange
 	rest := make([]RowChange, 0, len(changes))
 	for _, c := range changes {
-		before := c.Before != nil && q.matches(c.Before)
-		_, after := q.byID[c.After.ID()]
+		after := q.byID[c.After.ID()]
 		switch {
-		case c.Before == c.After: // offered again, and nothing happened
-		case before && after:
-			rest = append(rest, RowChange{Kind: Updated, Before: c.Before, After: c.After, Events: c.Events})
-		case after:
-			rest = append(rest, RowChange{Kind: Added, Created: c.created(), After: c.After, Events: c.Events})
-		case before:
-			removed = append(removed, RowChange{Kind: Removed, Before: c.Before, Now: c.After, Events: c.Events})
+		case c.was != nil && after != nil:
+			if len(c.Events) > 0 && (c.was != after || q.links != nil) {
+				rest = append(rest, q.changed(RowChange{Kind: Updated, Before: c.was, After: after, Events: c.Events}))
+			}
+		case after != nil:
+			rest = append(rest, q.changed(RowChange{Kind: Added, Created: c.created(), After: after, Events: c.Events}))
+		case c.was != nil:
+			removed = append(removed, RowChange{Kind: Removed, Before: c.was, Now: c.After, Events: c.Events})
 		}
 	}
 	q.sortRows(rest)
 	return append(removed, rest...)
 }
 
+// changed completes a change with what its row refers to.
+func (q *Query) changed(c RowChange) RowChange {
+	c.Joined = q.links[c.After.ID()]
+	return c
+}
+
 func (q *Query) sortRows(rows []RowChange) {
-	slices.SortFunc(rows, func(a, b RowChange) int { return q.sel.Compare(a.After, b.After) })
+	slices.SortFunc(rows, func(a, b RowChange) int { return q.compare(a.After, b.After) })
 }
 
 // difference reports on the rows now and those shown before, which some
 // commits have changed: rows of a window also come and go because of others.
 func (q *Query) difference(shown []*entity.State, commits [][]Change) []RowChange {
-	q.commits = nil
+	behind := q.behind
+	q.commits, q.behind = nil, nil
 	old := make(map[id.ID]*entity.State, len(shown))
 	for _, s := range shown {
 		old[s.ID()] = s
@@ -347,20 +459,23 @@ func (q *Query) difference(shown []*entity.State, commits [][]Change) []RowChang
 	for _, s := range q.view() {
 		was, there := old[s.ID()]
 		delete(old, s.ID())
-		if there && was.Head().Equal(s.Head()) {
+		moved := behind[s.ID()]
+		if there && was.Head().Equal(s.Head()) && len(moved) == 0 {
 			continue
 		}
 		r := RowChange{Kind: Added, After: s}
 		r.Events, _, r.Created = causes(commits, s.ID())
+		r.Events = union(r.Events, moved)
 		if there {
 			r.Kind, r.Created, r.Before = Updated, false, was
 		}
-		rest = append(rest, r)
+		rest = append(rest, q.changed(r))
 	}
 	for _, s := range shown {
 		if _, gone := old[s.ID()]; gone {
 			r := RowChange{Kind: Removed, Before: s}
 			r.Events, r.Now, _ = causes(commits, s.ID())
+			r.Events = union(r.Events, behind[s.ID()])
 			removed = append(removed, r)
 		}
 	}

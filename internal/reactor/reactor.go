@@ -34,7 +34,8 @@ func In(commit []Change, collection string) []Change {
 // (S58). Queries that no value leads to are offered every commit in their
 // collection.
 type Reactor struct {
-	byCollection map[string]*collection
+	byCollection map[string]*collection // what queries select from
+	behind       map[string]*collection // what their links lead to
 	stats        Stats
 
 	// Of the commit that is being applied.
@@ -57,46 +58,63 @@ type Stats struct {
 
 // New returns a reactor without queries.
 func New() *Reactor {
-	r := &Reactor{byCollection: map[string]*collection{}}
+	r := &Reactor{byCollection: map[string]*collection{}, behind: map[string]*collection{}}
 	r.hit = r.concern
 	return r
 }
 
 // Add registers a query.
 func (r *Reactor) Add(q *Query) {
-	name := q.sel.Collection
-	c := r.byCollection[name]
-	if c == nil {
-		c = &collection{name: name}
-		r.byCollection[name] = c
+	c := in(r.byCollection, q.sel.Collection)
+	routes, _, ok := c.routes(q.sel.Where)
+	c.register(q, routes, ok)
+	for _, name := range behind(q.sel) {
+		in(r.behind, name).registerBehind(q)
 	}
-	c.add(q)
 	r.stats.Queries++
-	if !q.routed {
+	if !ok {
 		r.stats.Residual++
 	}
 }
 
+func in(m map[string]*collection, name string) *collection {
+	c := m[name]
+	if c == nil {
+		c = &collection{name: name}
+		m[name] = c
+	}
+	return c
+}
+
 // Remove forgets a query; it does nothing for one that is not registered.
 func (r *Reactor) Remove(q *Query) {
-	c := q.home
-	if c == nil {
+	if q.regs == nil {
 		return
 	}
 	r.stats.Queries--
-	if !q.routed {
+	if !q.regs[0].routed {
 		r.stats.Residual--
 	}
-	if c.remove(q); c.n == 0 {
-		delete(r.byCollection, c.name)
+	for k := range q.regs {
+		x := &q.regs[k]
+		if x.remove(q); x.in.n > 0 {
+			continue
+		}
+		if k == 0 {
+			delete(r.byCollection, x.in.name)
+		} else {
+			delete(r.behind, x.in.name)
+		}
 	}
+	q.regs = nil
 }
 
 // Stats returns what there is and what was done.
 func (r *Reactor) Stats() Stats { return r.stats }
 
-// Apply brings every registered query up to a commit. It calls touched once
-// for each whose window may have changed, and failed for each that cannot be
+// Apply brings every registered query up to a commit. It calls touched for each
+// whose window may have changed, once, or twice one whose rows and what they
+// refer to have; and failed for each that cannot be
 // evaluated: that one is removed, and harms no other.
 func (r *Reactor) Apply(commit []Change, touched func(*Query), failed func(*Query, error)) {
 	r.stats.Commits++
@@ -109,7 +127,11 @@ func (r *Reactor) Apply(commit []Change, touched func(*Query), failed func(*Quer
 		}
 		if c := r.byCollection[name]; c != nil {
 			r.route(c, rest[:n:n])
-			r.offer(touched, failed)
+			r.offer((*Query).Apply, touched, failed)
+		}
+		if c := r.behind[name]; c != nil {
+			r.route(c, rest[:n:n])
+			r.offer((*Query).noteBehind, touched, failed)
 		}
 		rest = rest[n:]
 	}
@@ -150,13 +172,13 @@ func (r *Reactor) concern(qs []*Query) {
 	}
 }
 
-func (r *Reactor) offer(touched func(*Query), failed func(*Query, error)) {
+func (r *Reactor) offer(how func(*Query, []Change) bool, touched func(*Query), failed func(*Query, error)) {
 	for _, q := range r.hits {
 		run := q.run
 		q.run = nil
 		r.stats.Offered += uint64(len(run))
 		q.offered += uint64(len(run))
-		switch is, err := q.try(run); {
+		switch is, err := q.try(how, run); {
 		case err != nil:
 			r.Remove(q)
 			failed(q, err)
@@ -171,13 +193,13 @@ func (r *Reactor) offer(touched func(*Query), failed func(*Query, error)) {
 }
 
 // try applies changes. What the query was given may panic.
-func (q *Query) try(changes []Change) (touched bool, err error) {
+func (q *Query) try(how func(*Query, []Change) bool, changes []Change) (touched bool, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{v}
 		}
 	}()
-	return q.Apply(changes), nil
+	return how(q, changes), nil
 }
 
 // PanicError says that a query could not be evaluated.

@@ -129,7 +129,7 @@ type stats struct {
 func watch(w *world, sel *ankql.Selection, allow func(*entity.State) bool, st *stats) *watcher {
 	q := reactor.NewQuery(sel, allow)
 	x := &watcher{w: w, q: q, allow: allow, stats: st}
-	q.Reset(w.read(q.Hydrate(), allow))
+	q.Reset(w.read(q.Hydrate(), allow), nil)
 	x.fresh()
 	x.seen = q.Rows()
 	return x
@@ -158,7 +158,7 @@ func (x *watcher) refill() bool {
 	if sel == nil {
 		return false
 	}
-	x.q.Refill(x.w.read(sel, x.allow), sel.Limit)
+	x.q.Refill(x.w.read(sel, x.allow), nil, sel.Limit)
 	x.stats.refills++
 	if x.q.Short() != nil {
 		x.w.t.Fatalf("%v lacks rows after a refill", x.q.Selection())

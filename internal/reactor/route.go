@@ -73,31 +73,18 @@ func (c *collection) under(p *ankql.Path) *pathIndex {
 	return x
 }
 
-// add registers a query by the cheapest routes that every change takes which
-// can concern it.
-func (c *collection) add(q *Query) {
+// register lets changes that take some routes, or all when there are none for
+// it, be offered to a query.
+func (c *collection) register(q *Query, routes []route, routed bool) {
 	c.n++
-	q.home = c
-	if q.routes, _, q.routed = c.routes(q.sel.Where); !q.routed {
+	if !routed {
 		c.rest = append(c.rest, q)
 	}
-	for _, r := range q.routes {
+	for _, r := range routes {
 		r.at.add(r, q)
 	}
 	c.prune()
-}
-
-func (c *collection) remove(q *Query) {
-	c.n--
-	q.home = nil
-	if !q.routed {
-		c.rest = without(c.rest, q)
-	}
-	for _, r := range q.routes {
-		r.at.remove(r, q)
-	}
-	q.routes = nil
-	c.prune()
+	q.regs = append(q.regs, registration{c, routes, routed})
 }
 
 // prune drops the indexes that no route is in.
@@ -168,7 +155,7 @@ func (c *collection) routes(e ankql.Expr) (best []route, cost int, ok bool) {
 	}
 	var seen []*ankql.Path
 	for p := range ankql.Paths(e) {
-		if slices.ContainsFunc(seen, func(o *ankql.Path) bool { return keyset.SamePath(o, p) }) {
+		if p.Via > 0 || slices.ContainsFunc(seen, func(o *ankql.Path) bool { return keyset.SamePath(o, p) }) {
 			continue
 		}
 		seen = append(seen, p)
@@ -256,7 +243,7 @@ func costOf(i keyset.Interval) int {
 func (c *collection) routesToElement(e *ankql.Binary) ([]route, bool) {
 	p, isPath := e.L.(*ankql.Path)
 	lit, isLit := e.R.(*ankql.Literal)
-	if !isPath || !isLit || !p.Default.IsNull() || p.Type.Kind == value.KindString {
+	if !isPath || !isLit || p.Via > 0 || !p.Default.IsNull() || p.Type.Kind == value.KindString {
 		return nil, false
 	}
 	if lit.Value.IsNull() {

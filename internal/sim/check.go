@@ -419,7 +419,8 @@ func (w *World) fresh(text string) ([]*entity.State, error) {
 		return nil, err
 	}
 	defer snap.Release()
-	return core.Collect(context.Background(), snap, sel, allow)
+	rows, _, err := core.Collect(context.Background(), snap, sel, allow)
+	return rows, err
 }
 
 // checkImage checks what a disk holds, at rest or after a crash.
