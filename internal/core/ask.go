@@ -79,16 +79,26 @@ func (l *Link) query(n uint64, sel *ankql.Selection, rows []*entity.State, live 
 func (c *Core) known(rows []*entity.State) []wire.Known {
 	var out []wire.Known
 	for _, s := range rows {
-		rev := s.Rev()
-		if p := c.pends[s.ID()]; p != nil {
-			rev = p.base.Rev()
-		}
-		if rev > 0 {
+		if rev := c.baseRev(s.ID(), s.Rev()); rev > 0 {
 			out = append(out, wire.Known{Entity: s.ID(), Rev: rev})
 		}
 	}
 	slices.SortFunc(out, func(a, b wire.Known) int { return a.Entity.Compare(b.Entity) })
 	return out[:min(len(out), maxKnown)]
+}
+
+// baseRev returns the rev of an entity's base, of which the published state has
+// rev shown. What is in flight counts: a refusal that is not published has
+// taken pending events off already, and a rev that counts them is none of the
+// server's.
+func (c *Core) baseRev(i id.ID, shown uint64) uint64 {
+	if p := c.pends[i]; p != nil {
+		return p.base.Rev()
+	}
+	if tp := c.tips[i]; tp != nil {
+		return tp.state.Rev()
+	}
+	return shown
 }
 
 // maxKnown is how many rows a query says it knows: more do not fit into a
@@ -120,9 +130,7 @@ func (c *Core) CountRemote(sel *ankql.Selection, done func(n uint64, err error))
 
 // Want asks the server for one entity.
 func (c *Core) Want(collection string, i id.ID, rev uint64, done func(err error)) (cancel func()) {
-	if p := c.pends[i]; p != nil {
-		rev = p.base.Rev()
-	}
+	rev = c.baseRev(i, rev)
 	return c.askServer(aRows, func(l *Link, n uint64) wire.Message {
 		if !l.epoch.IsZero() {
 			rev = 0

@@ -138,7 +138,8 @@ type Core struct {
 	pends    map[id.ID]*pend
 	outbox   []*outTx
 	outByID  map[event.TxID]*outTx
-	creators map[id.ID]*outTx // entities that a transaction of the outbox creates
+	untold   map[event.TxID]*outTx // out of the outbox, by a move that is not published
+	creators map[id.ID]*outTx      // entities that a transaction of the outbox creates
 	outSeq   uint64
 	rejSeq   uint64
 	refused  map[event.TxID]error // by this process's connections
@@ -180,7 +181,7 @@ func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (
 		reactor: reactor.New(), queries: map[*Query]struct{}{},
 		results: map[string]*result{}, hydrating: map[*result]struct{}{}, peers: map[*Peer]struct{}{},
 		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{}, refused: map[event.TxID]error{},
-		dropped: map[id.ID]bool{}, renamed: map[id.ID]event.Tip{},
+		untold: map[event.TxID]*outTx{}, dropped: map[id.ID]bool{}, renamed: map[id.ID]event.Tip{},
 	}
 	if err := c.load(ctx, snap); err != nil {
 		return nil, err
@@ -264,7 +265,9 @@ func (c *Core) Close() {
 	for _, q := range c.inOrder() {
 		c.failQuery(q, closedError{ErrClosed})
 	}
-	for _, o := range c.outbox {
+	undecided := append(slices.Collect(maps.Values(c.untold)), c.outbox...)
+	slices.SortFunc(undecided, func(a, b *outTx) int { return cmp.Compare(a.seq, b.seq) })
+	for _, o := range undecided {
 		waiters := o.waiters
 		o.waiters = nil
 		for _, done := range waiters {

@@ -654,6 +654,10 @@ func (c *Core) settled(t *tx) {
 		}
 	}
 	for _, x := range t.told {
+		delete(c.untold, x.o.id)
+		if x.why != nil {
+			c.refused[x.o.id] = x.why
+		}
 		if x.why != nil && c.cfg.OnRejected != nil {
 			c.cfg.OnRejected(x.o.id, x.why)
 		}

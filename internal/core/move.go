@@ -402,9 +402,9 @@ func (v *mover) finish() {
 		if why != nil {
 			c.rejSeq++
 			t.meta = append(t.meta, storage.MetaWrite{Key: seqKey(metaRejected, c.rejSeq), Value: appendRejected(o, why)})
-			c.refused[o.id] = why
 		}
 		t.told = append(t.told, told{o, why})
+		c.untold[o.id] = o
 	}
 	if !v.m.epoch.IsZero() {
 		c.server = v.m.epoch

@@ -290,9 +290,14 @@ func (c *Core) keepPending(t *tx) {
 }
 
 // Confirm calls done when a durable node has accepted or refused a
-// transaction; at once when this node does not wait for it.
+// transaction; at once when this node does not wait for it. An outcome that a
+// crash would make unheard of is not told: it has to be written first.
 func (c *Core) Confirm(t event.TxID, done func(error)) {
-	if o := c.outByID[t]; o != nil {
+	o := c.outByID[t]
+	if o == nil {
+		o = c.untold[t]
+	}
+	if o != nil {
 		o.waiters = append(o.waiters, done)
 		return
 	}
