@@ -539,23 +539,23 @@ func (c *Core) refuse(p *Peer, t event.TxID, err error) {
 }
 
 // ack tells the submitter of a transaction that is being published, before it
-// or anybody hears of what it did (S27).
+// or anybody hears of what it did (S27). It goes with what the commit did to
+// windows, behind the pushes of the commits before it, and also behind an answer
+// that is being made: that is of an earlier moment, or moves back (see
+// [sub.Ready]).
 func (c *Core) ack(t *tx) {
 	p := t.req.from
 	if p == nil || p.ending {
 		return
 	}
 	t.req.acked = true
-	// An answer that is being made may hold what the transaction did: the Ack
-	// goes before it, and so before pushes that the peer would need first.
-	at := p.firstOpen()
 	m := &wire.Ack{Tx: t.req.ID}
 	for k := range t.writes {
 		w := &t.writes[k]
 		x := wire.Change{Collection: w.After.Collection(), Entity: w.After.ID()}
 		if f, err := c.filter(p, x.Collection); err == nil && f.reads(w.After) {
 			x.After = w.After.Rev()
-			if at < 0 && madeUpon(w.Events[0], w.Before) {
+			if madeUpon(w.Events[0], w.Before) {
 				x.Before, x.Head = w.Before.Rev(), w.After.Head()
 			} else {
 				x.State = w.After.Append(nil)
@@ -565,12 +565,8 @@ func (c *Core) ack(t *tx) {
 		}
 		m.Changes = append(m.Changes, x)
 	}
-	if at < 0 {
-		p.acks = append(p.acks, m) // goes with what the commit did to windows
-		c.touch(p)
-		return
-	}
-	c.sendEarly(&p.Conn, ackFrames(m)...)
+	p.acks = append(p.acks, m)
+	c.touch(p)
 }
 
 // madeUpon reports whether an event was made upon just this state, so that its

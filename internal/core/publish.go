@@ -76,6 +76,9 @@ func (c *Core) move(p *publication) (short []*result) {
 				c.deliver(r)
 			}
 		}, func(rq *reactor.Query, err error) { c.failResult(rq.Owner.(*result), err) })
+		if t.req.move != nil {
+			c.measureWindows(t.req.move)
+		}
 		if len(short) == 0 { // else all of the group is told when the windows are whole
 			c.endCommit(t)
 		}

@@ -66,12 +66,28 @@ func (c *Core) deliver(r *result) {
 		if len(changes) > 0 {
 			q.sink.Changed(changes)
 		}
-		if limit := r.rq.Selection().Limit; q.remote != nil && limit >= 0 {
-			short := r.rq.Len() < min(limit, len(q.remote.members))
-			if short != q.remote.short {
-				q.remote.short = short
-				q.sink.Synced(q.Synced())
-			}
+		c.measure(q)
+	}
+}
+
+// measure tells whether a window has become shorter than on the server, or is
+// so no more.
+func (c *Core) measure(q *Query) {
+	if r, limit := q.remote, q.now().Selection().Limit; r != nil && limit >= 0 {
+		short := q.now().Len() < min(limit, len(r.members))
+		if short != r.short {
+			r.short = short
+			q.sink.Synced(q.Synced())
+		}
+	}
+}
+
+// measureWindows measures those of which a member came or went that was no row
+// here before or after.
+func (c *Core) measureWindows(m *move) {
+	for _, w := range m.windows {
+		if w.current() && !w.q.res.short {
+			c.measure(w.q)
 		}
 	}
 }
