@@ -566,8 +566,7 @@ func (l *Link) synchronised() {
 			l.c.LinkGone(l, err)
 			return
 		}
-		fresh := map[id.ID]bool{}
-		x.entities(l.c, func(_ string, i id.ID) { fresh[i] = true })
+		fresh := x.replaced()
 		var stale []step
 		var ask []stateKey
 		for _, k := range had {

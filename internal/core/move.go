@@ -55,6 +55,28 @@ func (m *move) add(o *move) {
 	m.done = append(m.done, o.done...)
 }
 
+// replaced returns the entities of which m says a state, or that they are gone.
+// What else it says of others is said upon bases.
+func (m *move) replaced() map[id.ID]bool {
+	out := map[id.ID]bool{}
+	note := func(x *wire.Change) {
+		if x.Removed || len(x.State) > 0 {
+			out[x.Entity] = true
+		}
+	}
+	for _, s := range m.steps {
+		if s.change != nil {
+			note(s.change)
+		}
+		if s.ack != nil {
+			for k := range s.ack.Changes {
+				note(&s.ack.Changes[k])
+			}
+		}
+	}
+	return out
+}
+
 // entities calls f with the entities that m may touch.
 func (m *move) entities(c *Core, f func(collection string, i id.ID)) {
 	for _, s := range m.steps {
