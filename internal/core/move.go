@@ -394,7 +394,9 @@ func (v *mover) finish() {
 		case after == nil:
 			after = entity.Gone(e.collection, i)
 			t.writes = append(t.writes, storage.EntityWrite{Before: e.before, After: after})
-		case e.before.Head().Equal(after.Head()) && e.before.Rev() == after.Rev():
+		case v.m.epoch.IsZero() && e.before.Head().Equal(after.Head()) && e.before.Rev() == after.Rev():
+			// Nothing happened. Between epochs heads and revs say less: the base
+			// may be another under the same pending event.
 			after = e.before
 		default:
 			t.writes = append(t.writes, storage.EntityWrite{Before: e.before, After: after})
