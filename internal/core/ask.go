@@ -26,6 +26,7 @@ func (l *Link) ask(collection string, entities []wire.Known) *request {
 	}
 	n := l.number()
 	l.requests[n] = r
+	l.unmet = append(l.unmet, r)
 	l.c.send(&l.Conn, &wire.Want{ID: n, Collection: collection, Entities: entities})
 	return r
 }

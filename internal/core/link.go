@@ -30,6 +30,7 @@ type Link struct {
 	next     uint64
 	requests map[uint64]*request
 	wanting  map[id.ID]bool
+	unmet    []*request // for entities by ID, that are not answered
 
 	resync *move  // gathers until everything was asked again, nil afterwards
 	syncID uint64 // of the SyncPoint that ends it
@@ -453,7 +454,7 @@ func (l *Link) rows(m *wire.Rows) {
 		for _, i := range r.want {
 			delete(l.wanting, i)
 		}
-		x.synced = append(x.synced, r.syncs...)
+		x.answers = append(x.answers, r)
 	}
 	if r.done == nil {
 		l.apply(x)
@@ -490,6 +491,7 @@ func (l *Link) failed(m *wire.Fail) {
 			for _, i := range r.want {
 				again = append(again, wire.Known{Entity: i})
 			}
+			l.met(r)
 			l.ask(r.collection, again).syncs = r.syncs
 		})
 	}
@@ -646,9 +648,14 @@ func (c *Core) settled(t *tx) {
 		}
 	}
 	if m := t.req.move; m != nil {
-		for _, s := range m.synced {
+		syncs := m.synced
+		for _, r := range m.answers {
+			m.link.met(r)
+			syncs = append(syncs, r.syncs...)
+		}
+		for _, s := range syncs {
 			if s.current() {
-				c.setSynced(s.q, m.link != nil && m.link.err == nil && !c.doubt(m, s.q))
+				c.setSynced(s.q, m.link != nil && m.link.err == nil && !c.doubt(m, s.q) && !m.link.awaits(s))
 			}
 		}
 	}
@@ -664,6 +671,24 @@ func (c *Core) settled(t *tx) {
 			done(x.why)
 		}
 	}
+}
+
+// awaits reports whether states of the live query's collection have been asked
+// for, since what was said of them did not fit: without them its rows may show a
+// commit in part (S22). It is synced when they are there.
+func (l *Link) awaits(s syncing) bool {
+	name := s.q.rq.Selection().Collection
+	k := slices.IndexFunc(l.unmet, func(r *request) bool { return r.collection == name })
+	if k < 0 {
+		return false
+	}
+	l.unmet[k].syncs = append(l.unmet[k].syncs, s)
+	return true
+}
+
+// met takes a request off those that wait for their answer.
+func (l *Link) met(r *request) {
+	l.unmet = slices.DeleteFunc(l.unmet, func(o *request) bool { return o == r })
 }
 
 // doubt asks for the rows of a live query that the server did not name: copies

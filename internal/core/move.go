@@ -22,8 +22,9 @@ type move struct {
 	epoch   id.ID // of the bases from now on, zero: the same
 	remake  bool  // make the outbox's events again, from a corrected clock (S4)
 	windows []windowMove
-	synced  []syncing // live queries to which a durable node has said all it knows
-	link    *Link     // that it came over, nil for none
+	answers []*request // for entities by ID, of which it is the answer
+	synced  []syncing  // live queries to which a durable node has said all it knows
+	link    *Link      // that it came over, nil for none
 	done    []func(error)
 }
 
@@ -50,6 +51,7 @@ type refusal struct {
 // add appends what another move says.
 func (m *move) add(o *move) {
 	m.steps = append(m.steps, o.steps...)
+	m.answers = append(m.answers, o.answers...)
 	m.synced = append(m.synced, o.synced...)
 	m.windows = append(m.windows, o.windows...)
 	m.done = append(m.done, o.done...)
