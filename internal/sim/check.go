@@ -17,6 +17,7 @@ import (
 	"github.com/ankurah/ankurah-go/internal/pb"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -27,14 +28,14 @@ const (
 )
 
 // agent lets no user write an unlucky number, or read what is hidden.
-type agent struct{}
+type agent struct{ open bool }
 
 func (agent) Authenticate(_ context.Context, credential []byte) (policy.Principal, error) {
 	return policy.Principal{Subject: string(credential)}, nil
 }
 
-func (agent) ReadFilter(p policy.Principal, _ string) (ankql.Expr, error) {
-	if p.Subject == "" {
+func (a agent) ReadFilter(p policy.Principal, _ string) (ankql.Expr, error) {
+	if p.Subject == "" || a.open {
 		return nil, nil
 	}
 	return ankql.ParseExpr("hidden IS NULL OR hidden = FALSE")
@@ -57,7 +58,7 @@ type promises struct {
 	restores  int                 // how often the server's store was replaced by an older one
 	kept      *disk               // the backup
 	keptAt    map[event.TxID]bool // committed by then
-	truths    map[truth]string    // encoded states that the server had
+	truths    map[truth]*fact     // states that the server had
 }
 
 type part struct {
@@ -70,9 +71,15 @@ type truth struct {
 	rev    uint64
 }
 
+// fact is a state and its encoding.
+type fact struct {
+	state   *entity.State
+	encoded string
+}
+
 func newPromises() promises {
 	return promises{
-		committed: map[event.TxID]bool{}, forgiven: map[event.TxID]bool{}, secret: map[id.ID]bool{}, truths: map[truth]string{},
+		committed: map[event.TxID]bool{}, forgiven: map[event.TxID]bool{}, secret: map[id.ID]bool{}, truths: map[truth]*fact{},
 	}
 }
 
@@ -89,6 +96,16 @@ type own struct {
 	tips     []id.ID // of what it changes
 	done     bool    // the node that made it was told the outcome
 	refused  error
+	life     int // of the node, when it made it
+	required []storage.Require
+	wrote    []written
+}
+
+// written is a property that a transaction wrote.
+type written struct {
+	entity id.ID
+	key    string
+	event  id.ID
 }
 
 // builds reports whether o builds on another transaction of its node.
@@ -97,37 +114,62 @@ func (o *own) builds(on *own) bool {
 		slices.ContainsFunc(o.refers, func(i id.ID) bool { return slices.Contains(on.creates, i) })
 }
 
-// wrote checks that a node reads its own writes, and remembers what it was
-// promised. With nobody to talk to, and nothing left to do of what was said
-// before, nothing else can have changed what it wrote.
-func (w *World) wrote(o *own, after []*entity.State, alone bool) {
+// wrote remembers what a node was told to be committed, and so what it is
+// promised.
+func (w *World) wrote(o *own, after []*entity.State) {
 	n := o.n
-	for _, s := range after {
-		if got := n.visible(s.ID()); alone && (got == nil || got.Rev() < s.Rev()) {
-			w.failf("%s does not see %s, which it has just written", n.name, s.ID())
-		}
-	}
 	if n == w.server {
 		w.committed[o.tx] = true
-		w.together(o.tx)
-		return
+		w.remember(o.tx)
 	}
 	o.events = map[id.ID]bool{}
 	for _, s := range after { // what was just made is the greatest (S3)
-		o.events[slices.MaxFunc(s.Head(), func(a, b event.Tip) int { return a.ID.Compare(b.ID) }).ID] = true
+		e := slices.MaxFunc(s.Head(), func(a, b event.Tip) int { return a.ID.Compare(b.ID) }).ID
+		o.events[e] = true
+		for _, p := range s.Entries() {
+			if p.Last == e {
+				o.wrote = append(o.wrote, written{s.ID(), p.Key, e})
+			}
+		}
 	}
 	n.own = append(n.own, o)
+	if n == w.server {
+		return
+	}
 	n.core.Confirm(o.tx, func(err error) {
 		o.done = true
 		if o.refused = err; err == nil {
 			w.committed[o.tx] = true
-			w.together(o.tx)
+			w.remember(o.tx)
 		}
 	})
 }
 
-// together remembers what a stored transaction did to several entities.
-func (w *World) together(tx event.TxID) {
+// checkWrites checks that users see their own writes, or later ones, until
+// those are refused or their entity is withdrawn; the clients' of this life, as
+// long as they are pending, since a server may be restored.
+func (n *node) checkWrites() {
+	if n.w.load.skew && n != n.w.server {
+		return // events may have been made again
+	}
+	for _, o := range n.own[max(0, len(n.own)-20):] {
+		if o.done || o.life != n.life {
+			continue
+		}
+		for _, x := range o.wrote {
+			s := n.visible(x.entity)
+			if s == nil && n != n.w.server {
+				continue
+			}
+			if p := s.Entry(x.key); p == nil || p.Last.Less(x.event) {
+				n.w.failf("%s does not see what it has written to %s of %s", n.name, x.key, x.entity)
+			}
+		}
+	}
+}
+
+// remember notes what a stored transaction did to several entities.
+func (w *World) remember(tx event.TxID) {
 	snap, err := w.server.disk.Snapshot()
 	if err != nil {
 		w.fail(err)
@@ -160,6 +202,59 @@ func (w *World) taint(frame []byte) {
 			w.failf("%s, which is hidden, is named on the wire", i)
 		}
 	}
+}
+
+// inspect checks a frame that leaves the server: nothing hidden is in it, and
+// nothing that is not written (S23), or that never was so.
+func (w *World) inspect(frame []byte) {
+	w.taint(frame)
+	m, err := wire.Decode(frame)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	var changes []wire.Change
+	switch m := m.(type) {
+	case *wire.Push:
+		changes = m.Changes
+	case *wire.Rows:
+		changes = m.Changes
+	case *wire.Ack:
+		changes = m.Changes
+		if !w.stored(m.Tx) {
+			w.failf("transaction %s is acknowledged and not written", m.Tx)
+		}
+	}
+	for k := range changes {
+		x := &changes[k]
+		if x.Removed {
+			continue
+		}
+		f := w.fact(x.Entity, x.After)
+		switch {
+		case f == nil:
+			w.failf("rev %d of %s is sent and not written", x.After, x.Entity)
+		case len(x.State) > 0:
+			if string(x.State) != f.encoded {
+				w.failf("rev %d of %s is sent in a state that it never had", x.After, x.Entity)
+			}
+		case !f.state.Head().Equal(x.Head):
+			w.failf("rev %d of %s is sent with a head that it never had", x.After, x.Entity)
+		}
+	}
+}
+
+// stored reports whether a transaction is on the server's disk.
+func (w *World) stored(tx event.TxID) bool {
+	snap, err := w.server.disk.Snapshot()
+	if err != nil {
+		w.fail(err)
+		return false
+	}
+	defer snap.Close()
+	_, ok, err := snap.Tx(context.Background(), tx)
+	w.fail(err)
+	return ok
 }
 
 // Run lets things happen, then heals everything, lets it come to rest, and
@@ -256,6 +351,9 @@ func (w *World) check() error {
 			return fmt.Errorf("transaction %s was acknowledged and is not there", tx)
 		}
 	}
+	if err := w.checkLeftovers(); err != nil {
+		return err
+	}
 	server := map[id.ID]*entity.State{}
 	for _, s := range w.server.published() {
 		server[s.ID()] = s
@@ -273,6 +371,21 @@ func (w *World) check() error {
 		if err := w.checkClient(n, server); err != nil {
 			return fmt.Errorf("%s: %w", n.name, err)
 		}
+	}
+	return nil
+}
+
+// checkLeftovers looks for what nobody ended: connections, live queries (S56).
+func (w *World) checkLeftovers() error {
+	queries := len(w.server.queries)
+	for _, n := range w.clients {
+		queries += len(n.queries)
+	}
+	if n := w.server.core.Queries(); n != queries {
+		return fmt.Errorf("the server has %d live queries, there are %d", n, queries)
+	}
+	if n := w.server.core.Peers(); n != len(w.clients) {
+		return fmt.Errorf("the server has %d connections, there are %d clients", n, len(w.clients))
 	}
 	return nil
 }
@@ -301,6 +414,9 @@ func (w *World) checkOwn(n *node, stored func(event.TxID) bool) error {
 		case !gone(o) && !stored(o.tx):
 			return fmt.Errorf("transaction %s was committed here and is nowhere", o.tx)
 		case stored(o.tx):
+			if err := w.checkRequired(o); err != nil {
+				return err
+			}
 			if k := slices.IndexFunc(n.own, func(on *own) bool { return gone(on) && o.builds(on) }); k >= 0 {
 				return fmt.Errorf("transaction %s is stored and builds on %s, which was refused", o.tx, n.own[k].tx)
 			}
@@ -311,10 +427,42 @@ func (w *World) checkOwn(n *node, stored func(event.TxID) bool) error {
 	return nil
 }
 
+// checkRequired checks that what a stored transaction required was so when it
+// was stored (S21).
+func (w *World) checkRequired(o *own) error {
+	if len(o.required) == 0 || w.load.skew || w.restores > 0 {
+		return nil // events may have been made again, or revs
+	}
+	snap, err := w.server.disk.Snapshot()
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	b, _, err := snap.Tx(context.Background(), o.tx)
+	if err != nil {
+		return err
+	}
+	touched, err := book.DecodeRecord(b)
+	if err != nil {
+		return err
+	}
+	for _, r := range o.required {
+		for _, t := range touched {
+			if t.Entity != r.Entity {
+				continue
+			}
+			if f := w.fact(t.Entity, t.First-1); f == nil || !f.state.Head().Equal(r.Head) {
+				return fmt.Errorf("transaction %s is stored, though %s had moved", o.tx, r.Entity)
+			}
+		}
+	}
+	return nil
+}
+
 // mayVanish reports whether what a transaction changes may have been withdrawn
 // from its node.
 func (w *World) mayVanish(o *own) bool {
-	return len(o.changes) > 0 && (w.load.edits.hide > 0 || w.restores > 0)
+	return len(o.changes) > 0 && (!w.open && w.load.edits.hide > 0 || w.restores > 0)
 }
 
 // rejected returns the transactions in a client's list of refused ones.
@@ -368,18 +516,25 @@ func (w *World) checkClient(n *node, server map[id.ID]*entity.State) error {
 
 // isServers reports whether the server has, or had, just this state.
 func (w *World) isServers(s *entity.State) bool {
-	at := truth{s.ID(), s.Rev()}
-	is, ok := w.truths[at]
-	if !ok {
-		was, err := w.server.at(s.ID(), s.Rev())
+	f := w.fact(s.ID(), s.Rev())
+	return f != nil && f.encoded == string(s.Append(nil))
+}
+
+// fact returns the state of an entity at a rev in the server's store, nil when
+// it is not there, or not yet.
+func (w *World) fact(i id.ID, rev uint64) *fact {
+	at := truth{i, rev}
+	f := w.truths[at]
+	if f == nil {
+		s, err := w.server.at(i, rev)
 		w.fail(err)
-		if was == nil {
-			return false // not yet
+		if s == nil {
+			return nil
 		}
-		is = string(was.Append(nil))
-		w.truths[at] = is
+		f = &fact{s, string(s.Append(nil))}
+		w.truths[at] = f
 	}
-	return is == string(s.Append(nil))
+	return f
 }
 
 // at replays the history of an entity up to a rev; nil when it has no such.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/core"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/storage/kv"
 	"github.com/ankurah/ankurah-go/storage/memory"
@@ -18,6 +21,9 @@ var (
 type disk struct {
 	storage.Engine // of the process that runs
 	store          *memory.Store
+
+	high id.Stamp // greatest of what is stored
+	late uint64   // that the clock of a process on it has shown
 
 	full    bool
 	badRead bool // the next read fails
@@ -42,7 +48,7 @@ func (d *disk) open() (err error) {
 }
 
 // copied returns a disk with the same content.
-func (d *disk) copied() *disk { return &disk{store: d.store.Clone()} }
+func (d *disk) copied() *disk { return &disk{store: d.store.Clone(), high: d.high, late: d.late} }
 
 // Commit writes, or fails.
 func (d *disk) Commit(ctx context.Context, b *storage.Batch) (storage.Result, error) {
@@ -68,4 +74,29 @@ func (d *disk) read() error {
 		return errIO
 	}
 	return nil
+}
+
+// checkClock checks what a server is about to store: what it made itself is
+// later than everything that it has, across restarts too (S3), and nothing is
+// further ahead of its clock than is allowed, or than what it has (S4).
+func (n *node) checkClock(b *storage.Batch) {
+	d := n.disk
+	d.late = max(d.late, n.late)
+	for _, t := range b.Txs {
+		for _, w := range t.Entities {
+			for _, e := range w.Events {
+				if e.Author == event.NodeAuthor(n.core.Node()) && e.Stamp <= d.high {
+					n.w.failf("the server made %s, which is not later than what it has, of %s", e.ID, d.high)
+				}
+				if ms := e.Stamp.Millis(); ms > d.late+core.MaxClockSkew && ms > d.high.Millis()+1 {
+					n.w.failf("the server takes %s, which is %d ms ahead of its clock", e.ID, ms-d.late)
+				}
+			}
+		}
+		for _, w := range t.Entities {
+			for _, e := range w.Events {
+				d.high = max(d.high, e.Stamp)
+			}
+		}
+	}
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/ankurah/ankurah-go/id"
 )
@@ -78,6 +79,9 @@ func (w *World) replaceDisk(d *disk) {
 func (w *World) reset() {
 	w.note("a new system begins")
 	w.server.crashIfUp()
+	for _, p := range slices.Clone(w.pipes) {
+		p.cut()
+	}
 	w.server.disk = newDisk()
 	w.fail(w.found())
 	for _, n := range w.clients {

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,7 +76,9 @@ func (q *query) Changed(changes []reactor.RowChange) {
 // Failed ends the query.
 func (q *query) Failed(err error) {
 	q.n.w.note("%s %q failed: %v", q.n.name, q.text, err)
-	q.failed = err
+	if q.failed = err; errors.Is(err, errIO) { // of this node's disk
+		q.n.queries = slices.DeleteFunc(q.n.queries, func(o *query) bool { return o == q })
+	}
 }
 
 // Synced notes whether the server has said all.
@@ -100,8 +104,11 @@ func (q *query) check() {
 		if k > 0 && q.q.Selection().Compare(rows[k-1], s) >= 0 {
 			w.failf("%s %q: its rows are not in order", q.n.name, q.text)
 		}
-		if s.Value("tag").Text() == secretTag {
+		if s.Value("tag").Text() == secretTag && q.n != w.server {
 			w.failf("%s %q: %s is hidden", q.n.name, q.text, s.ID())
+		}
+		if !s.Exists() || !q.q.Selection().Match(s) {
+			w.failf("%s %q: %s is a row and should not be", q.n.name, q.text, s.ID())
 		}
 	}
 	if w.restores > 0 {
@@ -118,6 +125,25 @@ func (q *query) check() {
 	}
 	if q.text == "" && q.synced {
 		q.checkWhole()
+	}
+}
+
+// checkFresh holds the rows against a read of what the node shows, at a moment
+// when nothing is under way in it. Which rows a client's window has is the
+// server's word (S52, S53).
+func (q *query) checkFresh() {
+	if !q.ready || q.failed != nil || q.q.Selection().Limit >= 0 && q.n != q.n.w.server {
+		return
+	}
+	snap, err := q.n.core.Current()
+	if err != nil {
+		return
+	}
+	defer snap.Release()
+	want, err := core.Collect(context.Background(), snap, q.q.Selection(), nil)
+	q.n.w.fail(err)
+	if got := q.q.Rows(); !sameRows(got, want) {
+		q.n.w.failf("%s %q: its rows are %s, a read says %s", q.n.name, q.text, list(got), list(want))
 	}
 }
 

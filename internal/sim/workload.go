@@ -98,14 +98,11 @@ func init() {
 		"server edits": func(w *World, _ *node) {
 			w.edit(w.server, "")
 		},
-		"connect": func(w *World, n *node) { w.restart(n) },
+		"connect": func(w *World, n *node) { w.together(n) },
 		"ask":     (*World).ask,
 		"select":  (*World).reselect,
 		"cut": func(w *World, n *node) {
-			if n.up != nil {
-				w.note("cut %s", n.name)
-				n.up.cut()
-			}
+			w.cut(n)
 		},
 		"crash":          func(_ *World, n *node) { n.crashIfUp() },
 		"server crashes": func(w *World, _ *node) { w.server.crashIfUp() },
@@ -115,8 +112,10 @@ func init() {
 		},
 		"leave": func(w *World, n *node) { w.leave(n) },
 		"leave together": func(w *World, _ *node) {
-			for _, n := range w.clients[:min(2, len(w.clients))] {
+			party := w.clients[:min(2, len(w.clients))]
+			for _, n := range party {
 				w.leave(n)
+				n.party = party
 			}
 		},
 		"clock": func(w *World, n *node) {
@@ -147,6 +146,7 @@ func init() {
 // something is one act of the world or of a user.
 func (w *World) something() {
 	n := w.clients[w.r.IntN(len(w.clients))]
+	w.glance(n)
 	total := 0
 	for _, weight := range w.load.weights {
 		total += weight
@@ -181,6 +181,19 @@ func (w *World) restart(n *node) {
 	w.connect(n)
 }
 
+// together brings a client up, and with it those who left with it.
+func (w *World) together(n *node) {
+	w.restart(n)
+	if n.up == nil {
+		return
+	}
+	party := n.party
+	for _, o := range party {
+		o.party = nil
+		w.restart(o)
+	}
+}
+
 func (w *World) tick() {
 	for _, n := range w.everybody() {
 		if n.core != nil {
@@ -193,8 +206,24 @@ func (w *World) tick() {
 func (w *World) leave(n *node) {
 	n.away = w.now + 5000
 	w.note("%s leaves", n.name)
-	if n.up != nil {
+	w.cut(n)
+}
+
+// cut ends a client's connection: for both sides at once, or for one first.
+func (w *World) cut(n *node) {
+	if n.up == nil {
+		return
+	}
+	switch w.r.IntN(3) {
+	case 0:
+		w.note("cut %s", n.name)
 		n.up.cut()
+	case 1:
+		w.note("%s is cut, and the server will hear of it", n.name)
+		n.up.leave(true)
+	default:
+		w.note("the server is cut from %s, which will hear of it", n.name)
+		n.up.leave(false)
 	}
 }
 
@@ -208,16 +237,32 @@ func (w *World) damage(n *node) {
 	case 2:
 		n.disk.badSync = saved
 	default:
-		if n != w.server {
-			return
-		}
 		n.disk.badRead = true
 	}
 	w.note("the disk of %s will fail", n.name)
 }
 
+// glance looks at a client or the server, when nothing is under way in it.
+func (w *World) glance(n *node) {
+	if w.chance(25) {
+		n = w.server
+	}
+	if n.core == nil || len(n.tasks) > 0 {
+		return
+	}
+	n.checkWrites()
+	if w.chance(20) {
+		for _, q := range n.queries {
+			q.checkFresh()
+		}
+	}
+}
+
 // ask begins or ends a live query.
 func (w *World) ask(n *node) {
+	if w.chance(10) {
+		n = w.server
+	}
 	if n.core == nil {
 		return
 	}
@@ -236,7 +281,9 @@ func (w *World) ask(n *node) {
 		return
 	}
 	q.q = n.core.Subscribe(sel, nil, q)
-	n.core.Follow(q.q)
+	if n != w.server {
+		n.core.Follow(q.q)
+	}
 	n.core.Start(q.q)
 	n.queries = append(n.queries, q)
 }
@@ -305,7 +352,11 @@ func (w *World) edit(n *node, subject string) {
 			o.tips = append(o.tips, t.ID)
 		}
 	}
-	life, alone := n.life, n.up == nil && len(n.tasks) == 0 && n != w.server
+	for _, r := range req.Requires {
+		o.required = append(o.required, r)
+	}
+	life := n.life
+	o.life = life
 	req.Done = func(after []*entity.State, err error) {
 		w.note("%s has committed %s: %v", n.name, req.ID, err)
 		if err != nil && !w.mayFail(n, err) {
@@ -314,7 +365,7 @@ func (w *World) edit(n *node, subject string) {
 		if err != nil || n.life != life {
 			return
 		}
-		w.wrote(o, after, alone && n.up == nil)
+		w.wrote(o, after)
 	}
 	w.note("%s commits %s: creates %s changes %s refers to %s", n.name, req.ID, short(o.creates), short(o.changes), short(o.refers))
 	n.core.Commit(req)
@@ -360,7 +411,7 @@ func (w *World) ops(n *node, o *own) (ops []event.Operation, hides bool) {
 	if w.chance(33) || len(ops) == 0 {
 		tag = string(rune('a' + w.r.IntN(3)))
 	}
-	if n == w.server && w.chance(e.hide) {
+	if n == w.server && !w.open && w.chance(e.hide) {
 		if hides = w.chance(50); hides {
 			tag = secretTag
 		} else if tag == "" {

@@ -35,11 +35,13 @@ type Options struct {
 type World struct {
 	opts    Options
 	load    *workload
+	open    bool // users may read everything
 	r       *rand.Rand
 	now     uint64
 	step    int
 	server  *node
 	clients []*node
+	pipes   []*pipe // connections that at least one side takes for one
 	digest  hash.Hash
 
 	promises
@@ -57,9 +59,10 @@ type node struct {
 	core  *core.Core // nil while it is down
 	life  int        // which process it is
 	tasks []*task    // of this process
-	links []*pipe    // connections
 	up    *pipe      // of a client: the connection, nil for none
 	away  uint64     // of a client: until when it has no network
+	party []*node    // of a client: who left with it, and comes back with it
+	late  uint64     // the latest that its clock showed in this life
 
 	queries []*query
 	own     []*own // that it committed, in all of its lives
@@ -72,13 +75,17 @@ type task struct {
 	run  func()
 }
 
-// pipe is a connection: frames under way in both directions.
+// pipe is a connection: frames under way in both directions, nil for its end.
+// One side may hear of the end while what it sent is still under way to the
+// other, so that connections of one client overlap.
 type pipe struct {
-	client, server   *node
-	link             *core.Link
-	peer             *core.Peer
-	toServer, toUser [][]byte
-	down             bool
+	client, server     *node
+	user, durable      *core.Core // the processes that it connects
+	link               *core.Link
+	peer               *core.Peer
+	toServer, toUser   [][]byte
+	userEnd, serverEnd bool // who takes it for ended
+	window             int  // frames under way in one direction, before the sender waits
 }
 
 // New returns a world whose server has a system.
@@ -97,7 +104,8 @@ func New(opts Options) (*World, error) {
 		opts: opts, load: load, r: rand.New(rand.NewPCG(opts.Seed, 1)), now: 1_700_000_000_000, digest: sha256.New(),
 		promises: newPromises(),
 	}
-	w.server = w.node("server", agent{})
+	w.open = load.edits.hide == 0 || w.chance(25)
+	w.server = w.node("server", agent{w.open})
 	if err := w.found(); err != nil {
 		return nil, err
 	}
@@ -132,8 +140,17 @@ func (w *World) node(name string, a policy.Agent) *node {
 	return n
 }
 
-// skew is how wrong a clock is: up to a day, either way, in milliseconds.
-func (w *World) skew() int64 { return w.r.Int64N(2*86_400_000) - 86_400_000 }
+const day = 86_400_000 // milliseconds
+
+// skew is how wrong a clock is, either way, in milliseconds: up to a day, and
+// sometimes a year.
+func (w *World) skew() int64 {
+	most := int64(day)
+	if w.chance(10) {
+		most *= 365
+	}
+	return w.r.Int64N(2*most) - most
+}
 
 // chance is true in so many of a hundred cases.
 func (w *World) chance(percent int) bool { return w.r.IntN(100) < percent }
@@ -170,7 +187,7 @@ func (n *node) start() error {
 		return err
 	}
 	n.life++
-	n.tasks, n.queries = nil, nil
+	n.tasks, n.queries, n.late = nil, nil, 0
 	cfg := core.Config{
 		Kinds: kinds, Policy: n.agent, CacheSize: 16 << 10, Durable: n.agent != nil,
 		OnRejected: func(t event.TxID, why error) { n.w.note("%s hears that %s is refused: %v", n.name, t, why) },
@@ -182,14 +199,20 @@ func (n *node) start() error {
 	return err
 }
 
-// crash ends a process at once: what was not written is lost.
+// crash ends a process at once: what was not written is lost. Some of what it
+// sent may still arrive.
 func (n *node) crash() {
 	n.w.note("%s crashes", n.name)
-	n.core, n.tasks = nil, nil
-	for _, p := range n.links {
-		p.cut()
+	n.core, n.tasks, n.up, n.queries = nil, nil, nil, nil
+	for _, p := range slices.Clone(n.w.pipes) {
+		switch {
+		case p.client != n && p.server != n:
+		case n.w.chance(50):
+			p.cut()
+		default:
+			p.leave(p.client == n)
+		}
 	}
-	n.links, n.up, n.queries = nil, nil, nil
 	n.w.fail(n.checkImage())
 }
 
@@ -217,7 +240,11 @@ func (x *executor) later(what string, f func()) {
 }
 
 // Now returns the node's idea of the time.
-func (x *executor) Now() uint64 { return uint64(int64(x.n.w.now) + x.n.skew) }
+func (x *executor) Now() uint64 {
+	now := uint64(int64(x.n.w.now) + x.n.skew)
+	x.n.late = max(x.n.late, now)
+	return now
+}
 
 // Random fills b from the seed.
 func (x *executor) Random(b []byte) { x.n.w.random(b) }
@@ -234,6 +261,9 @@ func (w *World) random(b []byte) {
 // may come before, between and after.
 func (x *executor) Write(b *storage.Batch, done func(storage.Result, storage.Snapshot, error)) {
 	x.later("writes", func() {
+		if x.n == x.n.w.server {
+			x.n.checkClock(b)
+		}
 		res, err := x.n.disk.Commit(context.Background(), b)
 		var snap storage.Snapshot
 		if err == nil {
@@ -257,47 +287,94 @@ func (x *executor) Read(job func(context.Context) error, done func(error)) {
 // EnsureIndexes is not wanted here.
 func (x *executor) EnsureIndexes(string) {}
 
-// Wake puts frames on the way.
+// Wake puts frames on the way, when there is room.
 func (x *executor) Wake(k *core.Conn) {
 	p := k.Handle.(*pipe)
-	x.later("sends", func() {
-		frames, end := k.Take()
-		if x.n == p.client {
-			p.toServer = append(p.toServer, frames...)
-		} else {
-			for _, f := range frames {
-				x.n.w.taint(f)
-			}
-			p.toUser = append(p.toUser, frames...)
-		}
-		if end {
-			p.ended(x.n)
-		}
-	})
+	x.later("sends", func() { p.send(k, x.n == p.client) })
 }
 
-// ended is a connection that one side has closed: what was sent arrives first.
-func (p *pipe) ended(by *node) {
-	if p.client == by {
-		p.toServer = append(p.toServer, nil)
-	} else {
-		p.toUser = append(p.toUser, nil)
+func (p *pipe) send(k *core.Conn, toServer bool) {
+	queue, over := p.toUser, p.serverEnd
+	if toServer {
+		queue, over = p.toServer, p.userEnd
+	}
+	if over || len(queue) >= p.window || !k.Ready() {
+		return // what arrives makes room
+	}
+	frames, end := k.Take()
+	if !toServer {
+		for _, f := range frames {
+			p.client.w.inspect(f)
+		}
+	}
+	if end {
+		frames = append(frames, nil) // what was sent arrives first
+	}
+	p.put(toServer, frames)
+}
+
+// put sends frames, unless one of the sides takes the connection for ended.
+func (p *pipe) put(toServer bool, frames [][]byte) {
+	switch {
+	case p.userEnd || p.serverEnd:
+	case toServer:
+		p.toServer = append(p.toServer, frames...)
+	default:
+		p.toUser = append(p.toUser, frames...)
 	}
 }
 
 // cut loses a connection with everything under way; both sides hear of it.
 func (p *pipe) cut() {
-	if p.down {
+	p.endUser()
+	p.endServer()
+}
+
+// leave ends a connection for one side. The other hears of it behind some of
+// what was sent to it.
+func (p *pipe) leave(user bool) {
+	if p.userEnd || p.serverEnd {
+		p.cut()
 		return
 	}
-	p.down = true
-	p.toServer, p.toUser = nil, nil
-	if c := p.client.core; c != nil && p.client.up == p {
-		p.client.up = nil
-		c.LinkGone(p.link, nil)
+	rest := func(frames [][]byte) [][]byte {
+		return append(frames[:p.client.w.r.IntN(len(frames)+1)], nil)
 	}
-	if c := p.server.core; c != nil {
-		c.PeerGone(p.peer)
+	if user {
+		p.toServer = rest(p.toServer)
+		p.endUser()
+	} else {
+		p.toUser = rest(p.toUser)
+		p.endServer()
+	}
+}
+
+func (p *pipe) endUser() {
+	if p.userEnd {
+		return
+	}
+	p.userEnd, p.toUser = true, nil
+	p.forget()
+	if n := p.client; n.core == p.user {
+		n.up = nil
+		n.core.LinkGone(p.link, nil)
+	}
+}
+
+func (p *pipe) endServer() {
+	if p.serverEnd {
+		return
+	}
+	p.serverEnd, p.toServer = true, nil
+	p.forget()
+	if n := p.server; n.core == p.durable {
+		n.core.PeerGone(p.peer)
+	}
+}
+
+func (p *pipe) forget() {
+	if w := p.client.w; p.userEnd && p.serverEnd {
+		w.pipes = slices.DeleteFunc(w.pipes, func(o *pipe) bool { return o == p })
 	}
 }
 
@@ -307,10 +384,9 @@ func (w *World) connect(n *node) {
 		return
 	}
 	w.note("%s connects", n.name)
-	p := &pipe{client: n, server: w.server}
+	p := &pipe{client: n, server: w.server, user: n.core, durable: w.server.core, window: 1 + w.r.IntN(8)}
 	n.up = p
-	n.links = append(n.links, p)
-	w.server.links = append(w.server.links, p)
+	w.pipes = append(w.pipes, p)
 	p.peer = w.server.core.NewPeer(p)
 	p.link = n.core.NewLink(p, []byte("user"), nil)
 }
@@ -335,28 +411,31 @@ func (p *pipe) deliver(toServer bool) {
 	switch {
 	case f == nil:
 		p.cut()
-	case toServer && p.server.core != nil:
-		p.server.core.PeerFrame(p.peer, bytes.Clone(f))
-	case !toServer && p.client.core != nil:
-		p.client.core.LinkFrame(p.link, bytes.Clone(f))
+	case toServer:
+		p.durable.PeerFrame(p.peer, bytes.Clone(f))
+		p.send(&p.link.Conn, true)
+	default:
+		p.user.LinkFrame(p.link, bytes.Clone(f))
+		p.send(&p.peer.Conn, false)
 	}
 }
 
-// choices are all that can happen next, of the given nodes.
+// choices are all that can happen next, of the given nodes. Who has enough to
+// do hears nothing for now.
 func (w *World) choices(nodes ...*node) []*task {
 	var all []*task
 	for _, n := range nodes {
 		all = append(all, n.tasks...)
-		if n == w.server {
+	}
+	for _, p := range w.pipes {
+		if !slices.Contains(nodes, p.client) {
 			continue
 		}
-		if p := n.up; p != nil && !p.down {
-			if len(p.toServer) > 0 {
-				all = append(all, &task{n.name + " is heard", func() { p.deliver(true) }})
-			}
-			if len(p.toUser) > 0 {
-				all = append(all, &task{n.name + " hears", func() { p.deliver(false) }})
-			}
+		if len(p.toServer) > 0 && (p.toServer[0] == nil || !p.peer.Busy()) {
+			all = append(all, &task{p.client.name + " is heard", func() { p.deliver(true) }})
+		}
+		if len(p.toUser) > 0 && (p.toUser[0] == nil || !p.link.Busy()) {
+			all = append(all, &task{p.client.name + " hears", func() { p.deliver(false) }})
 		}
 	}
 	return all
