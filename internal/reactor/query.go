@@ -460,12 +460,12 @@ func (q *Query) difference(shown []*entity.State, commits [][]Change) []RowChang
 		was, there := old[s.ID()]
 		delete(old, s.ID())
 		moved := behind[s.ID()]
+		if there && len(moved) == 0 && alike(was, s) {
+			continue
+		}
 		r := RowChange{Kind: Added, After: s}
 		r.Events, _, r.Created = causes(commits, s.ID())
 		r.Events = union(r.Events, moved)
-		if there && len(moved) == 0 && (len(r.Events) == 0 || alike(was, s)) {
-			continue
-		}
 		if there {
 			r.Kind, r.Created, r.Before = Updated, false, was
 		}
@@ -486,7 +486,7 @@ func (q *Query) difference(shown []*entity.State, commits [][]Change) []RowChang
 // alike reports whether two states are one. A head alone does not say so: a
 // pending event on top of another base leads to the same head.
 func alike(a, b *entity.State) bool {
-	return a.Head().Equal(b.Head()) && a.Rev() == b.Rev() && len(entity.Changed(a, b)) == 0
+	return a == b || a.Head().Equal(b.Head()) && a.Rev() == b.Rev() && len(entity.Changed(a, b)) == 0
 }
 
 // causes returns the events by which commits changed an entity, what they led
