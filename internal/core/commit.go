@@ -54,6 +54,8 @@ type tx struct {
 	req      *Request
 	also     []func([]*entity.State, error) // further callers of the same submission
 	attempts int
+	admits   []func() // to be told when it has its place in the order
+	admitted bool
 
 	meta []storage.MetaWrite // that validation found necessary
 	out  *outTx              // its place in the outbox of an ephemeral node
@@ -80,11 +82,17 @@ func (c *Core) Commit(req *Request) {
 	if other := c.flyingTx[req.ID]; other != nil {
 		other.also = append(other.also, req.Done)
 		if req.admitted != nil {
-			req.admitted()
+			other.admits = append(other.admits, req.admitted)
+			if other.admitted {
+				other.admit()
+			}
 		}
 		return
 	}
 	t := &tx{req: req}
+	if req.admitted != nil {
+		t.admits = append(t.admits, req.admitted)
+	}
 	c.flyingTx[req.ID] = t
 	c.start(t)
 }
@@ -107,8 +115,10 @@ func (c *Core) finish(t *tx, err error) {
 
 // admit says that the transaction has its place in the order.
 func (t *tx) admit() {
-	if f := t.req.admitted; f != nil {
-		t.req.admitted = nil
+	t.admitted = true
+	admits := t.admits
+	t.admits = nil
+	for _, f := range admits {
 		f()
 	}
 }

@@ -240,8 +240,35 @@ func (w *World) inspect(frame []byte) {
 			}
 		case !f.state.Head().Equal(x.Head):
 			w.failf("rev %d of %s is sent with a head that it never had", x.After, x.Entity)
+		case len(x.Events) > 0:
+			w.fail(w.leads(x, f))
 		}
 	}
+}
+
+// leads checks that the events of a change lead from the one rev to the other.
+func (w *World) leads(x *wire.Change, to *fact) error {
+	var s *entity.State
+	if x.Before > 0 {
+		from := w.fact(x.Entity, x.Before)
+		if from == nil {
+			return fmt.Errorf("rev %d of %s is said to be before, and is not written", x.Before, x.Entity)
+		}
+		s = from.state
+	}
+	for _, b := range x.Events {
+		e, err := event.Decode(b)
+		if err == nil {
+			s, err = s.Apply(kinds, e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if string(s.Append(nil)) != to.encoded {
+		return fmt.Errorf("the events of %s that are sent do not lead from rev %d to %d", x.Entity, x.Before, x.After)
+	}
+	return nil
 }
 
 // stored reports whether a transaction is on the server's disk.
@@ -614,7 +641,14 @@ func (n *node) checkApplied() error {
 		if uint64(len(events)) != s.Rev() {
 			return fmt.Errorf("%s is at rev %d and has %d events", s.ID(), s.Rev(), len(events))
 		}
+		hidden := false // before the event
+		k := 0
 		arrived, err := replay(events, func(s *entity.State) error {
+			if hidden && events[k].Actor != "" && !n.w.open {
+				return fmt.Errorf("a user wrote to %s, which was hidden, at rev %d (S38)", s.ID(), s.Rev())
+			}
+			hidden = s.Value("hidden").Bool()
+			k++
 			if n := s.Value("n"); n.Kind() == value.KindInt64 && n.Int() == unlucky {
 				return fmt.Errorf("%s is against a rule at rev %d", s.ID(), s.Rev())
 			}

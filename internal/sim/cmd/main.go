@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/ankurah/ankurah-go/internal/sim"
 )
@@ -21,11 +22,19 @@ func main() {
 	flag.StringVar(&opts.Workload, "workload", "", fmt.Sprintf("one of %q; none: the seed chooses", sim.Workloads))
 	flag.IntVar(&opts.Steps, "steps", 0, "acts of users and of the world (default 400)")
 	runs := flag.Uint64("runs", 1, "seeds to run, one after the other")
+	patience := flag.Duration("patience", 0, "ends with a panic when a seed takes longer; 0 waits")
 	quiet := flag.Bool("quiet", false, "no trace")
 	flag.Parse()
+	var late *time.Timer
 	for range *runs {
+		if *patience > 0 {
+			late = time.AfterFunc(*patience, func() { panic("this seed does not end") })
+		}
 		if !replay(opts, *quiet || *runs > 1) {
 			os.Exit(1)
+		}
+		if late != nil {
+			late.Stop()
 		}
 		opts.Seed++
 	}
