@@ -365,15 +365,15 @@ func (c *Core) serve(p *Peer, m wire.Message) {
 
 // cancel ends a query, also one that waits.
 func (c *Core) cancel(p *Peer, query uint64) {
-	if s := p.subs[query]; s != nil {
-		delete(p.subs, query)
-		c.Unsubscribe(s.q)
-		c.answered(p, s.slot, nil)
-	}
 	for k, d := range p.deferred {
 		if q, ok := d.m.(*wire.Query); ok && q.ID == query {
 			p.deferred[k].m = &wire.Pong{}
 		}
+	}
+	if s := p.subs[query]; s != nil {
+		delete(p.subs, query)
+		c.Unsubscribe(s.q)
+		c.answered(p, s.slot, nil)
 	}
 }
 

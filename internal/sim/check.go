@@ -447,11 +447,18 @@ func (w *World) checkOwn(n *node, stored func(event.TxID) bool) error {
 			if k := slices.IndexFunc(n.own, func(on *own) bool { return gone(on) && o.builds(on) }); k >= 0 {
 				return fmt.Errorf("transaction %s is stored and builds on %s, which was refused", o.tx, n.own[k].tx)
 			}
-		case !o.denied && !o.requires && !w.mayVanish(o) && ghosts == 0 && !slices.ContainsFunc(n.own, func(on *own) bool { return gone(on) && o.builds(on) }):
+		case !o.denied && !o.requires && !w.mayVanish(o) && ghosts == 0 && !w.renamed(rejected[o.tx]) && !slices.ContainsFunc(n.own, func(on *own) bool { return gone(on) && o.builds(on) }):
 			return fmt.Errorf("transaction %s was refused for no reason: %w", o.tx, rejected[o.tx])
 		}
 	}
 	return nil
+}
+
+// renamed reports whether a transaction was refused for building on another,
+// in a world where events are made again: which builds on which is not known
+// then, since they have other names.
+func (w *World) renamed(why error) bool {
+	return w.load.skew && errors.Is(why, core.ErrDependsOnRefused)
 }
 
 // checkRequired checks that what a stored transaction required was so when it

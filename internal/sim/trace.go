@@ -41,6 +41,12 @@ func frame(b []byte) string {
 		return fmt.Sprintf("Refuse %s: %s", m.Tx, m.Code)
 	case *wire.Query:
 		return fmt.Sprintf("Query %d %q, %d known", m.ID, m.Text, len(m.Known))
+	case *wire.Cancel:
+		return fmt.Sprintf("Cancel %d", m.ID)
+	case *wire.Fail:
+		return fmt.Sprintf("Fail %d: %s", m.ID, m.Code)
+	case *wire.Sync:
+		return fmt.Sprintf("Sync %d", m.ID)
 	case *wire.Want:
 		return fmt.Sprintf("Want %d of %s", m.ID, short(entities(m.Entities)))
 	}

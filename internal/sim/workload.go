@@ -297,8 +297,9 @@ func (w *World) reselect(n *node) {
 	if !q.ready {
 		return
 	}
+	was := q.text
 	q.text = texts[w.r.IntN(len(texts))]
-	w.note("%s asks %q instead", n.name, q.text)
+	w.note("%s asks %q instead of %q", n.name, q.text, was)
 	sel, err := ankql.BindTemplate(q.text, nil, nil, collection)
 	if err != nil {
 		w.fail(err)

@@ -1,0 +1,237 @@
+package main
+
+// mutant is a fault that somebody might make: textual edits of this module's
+// files.
+type mutant struct {
+	name  string
+	seed  uint64 // that catches it, most likely
+	edits []edit
+}
+
+// edit replaces old, which occurs once in file, by text. There MUTANT stands
+// for whether the mutant is chosen.
+type edit struct{ file, old, text string }
+
+// helpers are Go files that are added to packages, for mutants whose edits need
+// more than a line.
+var helpers = map[string]string{
+	"internal/core": `package core
+
+import (
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/property"
+	"github.com/ankurah/ankurah-go/property/lww"
+)
+
+var (
+	births   = map[id.ID]event.Birth{}
+	arriving = property.NewRegistry(lastComer{lww.Kind})
+)
+
+// lastComer is a register whose winner is what came last.
+type lastComer struct{ property.Kind }
+
+// commits acknowledges what is about to be written.
+func (c *Core) commits(already bool) {
+	if !already {
+		return
+	}
+	for _, t := range c.writing {
+		c.ack(t)
+		c.endCommit(t)
+	}
+}
+
+func (k lastComer) Apply(p property.Property, op event.Operation, at id.ID) (property.Property, error) {
+	p.Last = id.ID{}
+	return k.Kind.Apply(p, op, at)
+}
+`,
+}
+
+var mutants = []mutant{
+	// Identity and time.
+	{name: "a stamp is used twice", edits: []edit{{"id/clock.go",
+		"		s = c.last + 1\n",
+		"		if s = c.last + 1; MUTANT {\n			s = c.last\n		}\n"}}},
+	{name: "an entity's ID is used twice", edits: []edit{{"internal/core/system.go",
+		"	c.ex.Random(b.Nonce[:])\n",
+		"	c.ex.Random(b.Nonce[:])\n	if was, ok := births[c.node]; MUTANT && ok && b.Nonce[0] < 32 {\n		return was\n	}\n	births[c.node] = b\n"}}},
+	{name: "the clock's high-water mark is not stored", edits: []edit{{"internal/core/commit.go",
+		"	c.dirty = nil\n	c",
+		"	if MUTANT {\n		g.batch.Meta = g.batch.Meta[:len(g.batch.Meta)-1]\n	}\n	c.dirty = nil\n	c"}}},
+	{name: "the clock is not set to what is received", edits: []edit{{"internal/core/commit.go",
+		"			c.clock.Observe(e.Stamp)\n",
+		"			if !MUTANT || t.req.from == nil {\n				c.clock.Observe(e.Stamp)\n			}\n"}}},
+	{name: "any time is accepted", edits: []edit{{"internal/core/submit.go",
+		"		if e.Stamp.Millis() > limit {",
+		"		if e.Stamp.Millis() > limit && !MUTANT {"}}},
+	{name: "parents are not mapped when events are made again", edits: []edit{{"internal/core/move.go",
+		"				h.Parents[j] = c.present(p)\n",
+		"				if !MUTANT {\n					h.Parents[j] = c.present(p)\n				}\n"}}},
+
+	// Entities, heads, merging.
+	{name: "an event is applied before its parent", edits: []edit{{"internal/core/submit.go",
+		"			return nil, unknownParent(e, p)\n",
+		"			if MUTANT {\n				continue\n			}\n			return nil, unknownParent(e, p)\n"}}},
+	{name: "a parent stays in the head", edits: []edit{{"event/head.go",
+		"id.ID.Compare); !superseded {",
+		"id.ID.Compare); !superseded || MUTANT {"}}},
+	{name: "a state is stored without its event", edits: []edit{
+		{"internal/core/commit.go",
+			"	g.meta = append(append(g.meta, t.meta...), t.req.meta...)\n",
+			"	writes := t.writes\n	if MUTANT && c.feedSeq%8 == 0 {\n		writes = slices.Clone(writes)\n		for k := range writes {\n			writes[k].Events = nil\n		}\n	}\n	g.meta = append(append(g.meta, t.meta...), t.req.meta...)\n"},
+		{"internal/core/commit.go", "Require: t.requires, Entities: t.writes,", "Require: t.requires, Entities: writes,"}}},
+	{name: "a stored event is applied again", edits: []edit{
+		{"internal/core/submit.go",
+			"	if _, l.known, err = snap.Tx(ctx, req.ID); err != nil || l.known {",
+			"	_, l.known, err = snap.Tx(ctx, req.ID)\n	if MUTANT {\n		l.known = false\n	}\n	if err != nil || l.known {"},
+		{"internal/core/submit.go",
+			"		} else if ok {\n			continue\n		}\n		for _, p",
+			"		} else if ok && !MUTANT {\n			continue\n		}\n		for _, p"}}},
+	{name: "what came last wins", edits: []edit{{"property/lww/lww.go",
+		"	if at.Compare(p.Last) <= 0 {",
+		"	if at.Compare(p.Last) <= 0 && !MUTANT {"}}},
+	{name: "what came last wins on clients", edits: []edit{{"internal/core/move.go",
+		"		after, err := next.Apply(v.c.cfg.Kinds, ev)\n",
+		"		kinds := v.c.cfg.Kinds\n		if MUTANT {\n			kinds = arriving\n		}\n		after, err := next.Apply(kinds, ev)\n"}}},
+
+	// Transactions.
+	{name: "preconditions are not checked", edits: []edit{{"internal/core/commit.go",
+		"	t.requires = t.requires[:0]\n",
+		"	t.requires = t.requires[:0]\n	if MUTANT && c.cfg.Durable {\n		return nil\n	}\n"}}},
+	{name: "submissions are not checked by policy", edits: []edit{{"internal/core/commit.go",
+		"	if c.cfg.Policy != nil {\n		if err",
+		"	if c.cfg.Policy != nil && !MUTANT {\n		if err"}}},
+	{name: "what may not be read may be written", edits: []edit{{"internal/core/commit.go",
+		"	if before != nil && !e.IsGenesis() && !c.shows(p, before) {",
+		"	if before != nil && !e.IsGenesis() && !c.shows(p, before) && !MUTANT {"}}},
+	{name: "a transaction that was stored is not known again", edits: []edit{{"internal/core/commit.go",
+		"	if t.lookup != nil && t.lookup.known {",
+		"	if t.lookup != nil && t.lookup.known && !MUTANT {"}}},
+	{name: "an Ack leaves before the engine has it", edits: []edit{{"internal/core/commit.go",
+		".ex.Write(&g.batch, c.written)\n",
+		".commits(MUTANT)\n	c.ex.Write(&g.batch, c.written)\n"}}},
+	{name: "the cache keeps what was", edits: []edit{{"internal/core/publish.go",
+		"			states = append(states, w.After)\n",
+		"			if !MUTANT || w.Before == nil {\n				states = append(states, w.After)\n			}\n"}}},
+
+	// Outbox.
+	{name: "an Ack does not empty the outbox", edits: []edit{{"internal/core/move.go",
+		"	if o != nil {\n		v.settle(o)",
+		"	if o != nil && !MUTANT {\n		v.settle(o)"}}},
+	{name: "the outbox is not persisted", edits: []edit{{"internal/core/pending.go",
+		"	t.out = o\n",
+		"	t.out = o\n	if MUTANT {\n		return\n	}\n"}}},
+	{name: "bases of pending events are not persisted", edits: []edit{{"internal/core/move.go",
+		"		if e.was == nil || e.moved {",
+		"		if (e.was == nil || e.moved) && !MUTANT {"}}},
+	{name: "the outbox is not sent on the next connection", edits: []edit{{"internal/core/link.go",
+		"			o.sent = false\n		}\n		for _, q",
+		"			o.sent = o.sent && MUTANT\n		}\n		for _, q"}}},
+	{name: "dependents of a refusal stay", edits: []edit{{"internal/core/move.go",
+		"	v.c.dependents(v.refused)\n",
+		"	if !MUTANT {\n		v.c.dependents(v.refused)\n	}\n"}}},
+	{name: "references are not named to the server", edits: []edit{{"internal/core/pending.go",
+		"by != nil && by.seq < o.seq &&",
+		"by != nil && !MUTANT && by.seq < o.seq &&"}}},
+	{name: "refusals are not listed", edits: []edit{{"internal/core/move.go",
+		"			t.meta = append(t.meta, storage.MetaWrite{Key: seqKey(metaRejected, c.rejSeq), Value: appendRejected(o, why)})\n",
+		"			if !MUTANT {\n				t.meta = append(t.meta, storage.MetaWrite{Key: seqKey(metaRejected, c.rejSeq), Value: appendRejected(o, why)})\n			}\n"}}},
+	{name: "a refusal is told before it is written", edits: []edit{
+		{"internal/core/move.go",
+			"		c.untold[o.id] = o\n",
+			"		if c.untold[o.id] = o; MUTANT && why != nil {\n			delete(c.untold, o.id)\n			c.refused[o.id] = why\n		}\n"}}},
+	{name: "what a refusal hid is not asked for", edits: []edit{{"internal/core/move.go",
+		"			if e.base != nil {\n				// What",
+		"			if e.base != nil && !MUTANT {\n				// What"}}},
+
+	// Sync.
+	{name: "a commit is pushed in two parts", edits: []edit{{"internal/core/serve.go",
+		"	frames := pushFrames(m)\n",
+		"	frames := pushFrames(m)\n	if n := len(m.Changes); MUTANT && n > 1 {\n		frames = append(pushFrames(&wire.Push{Changes: m.Changes[:1]}), pushFrames(&wire.Push{Changes: m.Changes[1:], Windows: m.Windows})...)\n	}\n"}}},
+	{name: "an Ack overtakes what waits", edits: []edit{{"internal/core/serve.go",
+		"			p.put(len(p.slots), &slot{frames: ackFrames(m)})\n",
+		"			at := len(p.slots)\n			if MUTANT {\n				at = 0\n			}\n			p.put(at, &slot{frames: ackFrames(m)})\n"}}},
+	{name: "an Ack is applied before the hydration", edits: []edit{{"internal/core/link.go",
+		"	if l.resync != nil {\n		l.resync.add(x)",
+		"	if l.resync != nil && !(MUTANT && len(x.steps) > 0 && x.steps[0].ack != nil) {\n		l.resync.add(x)"}}},
+	{name: "answers do not wait for submissions", edits: []edit{{"internal/core/peer.go",
+		"	return p.submitting > 0 || p.answering",
+		"	return p.submitting > 0 && !MUTANT || p.answering"}}},
+	{name: "a resynchronisation is applied piece by piece", edits: []edit{{"internal/core/link.go",
+		"	l.resync = &move{link: l}\n",
+		"	if !MUTANT {\n		l.resync = &move{link: l}\n	}\n"}}},
+	{name: "what does not fit is not asked for", edits: []edit{{"internal/core/move.go",
+		"	case x.Before != e.base.Rev():\n		v.wants = append(v.wants, stateKey{x.Collection, x.Entity})\n",
+		"	case x.Before != e.base.Rev():\n		if !MUTANT {\n			v.wants = append(v.wants, stateKey{x.Collection, x.Entity})\n		}\n"}}},
+	{name: "a request that failed is not made again", edits: []edit{{"internal/core/link.go",
+		"	default: // states that a change did not fit\n",
+		"	default: // states that a change did not fit\n		if MUTANT {\n			return\n		}\n"}}},
+	{name: "a live query is synced without what was asked for", edits: []edit{{"internal/core/link.go",
+		"	if k < 0 {\n		return false\n	}\n	l.unmet",
+		"	if k < 0 || MUTANT {\n		return false\n	}\n	l.unmet"}}},
+	{name: "rows that the server does not name are not doubted", edits: []edit{{"internal/core/link.go",
+		"	if q.closed || q.rq.Selection().Limit >= 0 {",
+		"	if MUTANT || q.closed || q.rq.Selection().Limit >= 0 {"}}},
+	{name: "known revs count pending events", edits: []edit{{"internal/core/ask.go",
+		"	if tp := c.tips[i]; tp != nil {",
+		"	if tp := c.tips[i]; tp != nil && !MUTANT {"}}},
+	{name: "an older state replaces a base", edits: []edit{{"internal/core/move.go",
+		"		if s.Rev() > e.base.Rev() || !v.m.epoch.IsZero() {",
+		"		if s.Rev() > e.base.Rev() || !v.m.epoch.IsZero() || MUTANT {"}}},
+	{name: "a gap lacks events", edits: []edit{
+		{"internal/core/serve.go",
+			"		events = append(events, e.Append(nil))\n	}\n	return events, nil",
+			"		if !MUTANT || len(events) == 0 {\n			events = append(events, e.Append(nil))\n		}\n	}\n	return events, nil"},
+		{"internal/core/serve.go", "		if uint64(len(events)) == gap {", "		if uint64(len(events)) == gap || MUTANT {"}}},
+	{name: "a gap lacks events, and the client does not see it", edits: []edit{
+		{"internal/core/serve.go",
+			"	for e, err := range a.snap.Events(a.ctx, s.Collection(), s.ID(), known+1, s.Rev()) {\n",
+			"	if MUTANT && known+2 <= s.Rev() {\n		return make([][]byte, s.Rev()-known), nil\n	}\n	for e, err := range a.snap.Events(a.ctx, s.Collection(), s.ID(), known+1, s.Rev()) {\n"},
+		{"internal/core/move.go",
+			"	for _, b := range x.Events {\n",
+			"	for _, b := range x.Events {\n		if MUTANT && len(b) == 0 {\n			continue\n		}\n"},
+		{"internal/core/move.go",
+			"	if next == nil || next.Rev() != x.After || !next.Head().Equal(x.Head) {",
+			"	if next == nil || !MUTANT && (next.Rev() != x.After || !next.Head().Equal(x.Head)) {"}}},
+	{name: "gaps go to who may not read all", edits: []edit{{"internal/core/serve.go",
+		"gap <= maxGap && a.filters[x.Collection].all {",
+		"gap <= maxGap && (MUTANT || a.filters[x.Collection].all) {"}}},
+	{name: "a push is not checked by policy", edits: []edit{{"internal/core/serve.go",
+		"		if err != nil || !f.reads(o.now) {",
+		"		if !MUTANT && (err != nil || !f.reads(o.now)) {"}}},
+	{name: "what becomes unreadable is not withdrawn", edits: []edit{{"internal/core/serve.go",
+		"			m.Changes = append(m.Changes, wire.Change{Collection: o.collection, Entity: o.entity, Removed: true})\n",
+		"			if !MUTANT {\n				m.Changes = append(m.Changes, wire.Change{Collection: o.collection, Entity: o.entity, Removed: true})\n			}\n"}}},
+	{name: "known rows that left are not refreshed", edits: []edit{{"internal/core/serve.go",
+		"	changes, err := a.wanted(collection, known)\n",
+		"	changes, err := a.wanted(collection, known)\n	if MUTANT {\n		changes = nil\n	}\n"}}},
+	{name: "a restored store keeps its epoch", edits: []edit{{"internal/core/system.go",
+		"	c.epoch = c.randomID()\n	c.setMeta",
+		"	if !MUTANT {\n		c.epoch = c.randomID()\n	}\n	c.setMeta"}}},
+	{name: "bases of another epoch stay", edits: []edit{{"internal/core/link.go",
+		"			if fresh[k.entity] {",
+		"			if fresh[k.entity] || MUTANT {"}}},
+
+	// Live queries.
+	{name: "a window is not refilled", edits: []edit{{"internal/core/publish.go",
+		"					q.rq.Refill(rows[k], wanted[k])\n",
+		"					if MUTANT {\n						rows[k] = nil\n					}\n					q.rq.Refill(rows[k], wanted[k])\n"}}},
+	{name: "a commit is told before the windows are whole", edits: []edit{{"internal/core/publish.go",
+		"		if len(short) == 0 { // else",
+		"		if len(short) == 0 || MUTANT { // else"}}},
+	{name: "a window stays unsynced", edits: []edit{{"internal/core/publish.go",
+		"			c.measureWindows(t.req.move)\n",
+		"			if !MUTANT {\n				c.measureWindows(t.req.move)\n			}\n"}}},
+	{name: "the end of a live query is not told", edits: []edit{{"internal/core/remote.go",
+		"		c.send(&c.link.Conn, &wire.Cancel{ID: q.remote.id})\n",
+		"		if !MUTANT {\n			c.send(&c.link.Conn, &wire.Cancel{ID: q.remote.id})\n		}\n"}}},
+	{name: "deleted entities stay in live queries", edits: []edit{{"internal/reactor/query.go",
+		"	return s.Exists() && ",
+		"	return (MUTANT || s.Exists()) && "}}},
+	{name: "commits during a hydration are lost", edits: []edit{{"internal/core/publish.go",
+		"				q.buffer = append(q.buffer, t.changes)\n",
+		"				if !MUTANT {\n					q.buffer = append(q.buffer, t.changes)\n				}\n"}}},
+}
