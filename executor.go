@@ -99,7 +99,7 @@ var waiters = sync.Pool{New: func() any {
 type executor Node
 
 // Now returns the wall clock.
-func (x *executor) Now() uint64 { return uint64(max(0, time.Now().UnixMilli())) }
+func (x *executor) Now() uint64 { return uint64(max(0, x.clock().UnixMilli())) }
 
 // Random fills b. It is called under the lock.
 func (x *executor) Random(b []byte) { x.random.read(b) }

@@ -50,6 +50,9 @@ type NodeOptions struct {
 	ClosedSchema bool
 	// PropertyKinds are property kinds beside registers.
 	PropertyKinds []property.Kind
+	// Clock is the wall clock that IDs are made with; nil is time.Now. It may be
+	// wrong and may jump (S4). Timeouts do not follow it.
+	Clock func() time.Time
 	// CacheSize bounds the cache of entities, in bytes. 0 means 64 MiB.
 	CacheSize int
 	// Logger takes warnings and errors; nil is silent.
@@ -68,6 +71,7 @@ type Node struct {
 	log     Logger
 	metrics Metrics
 	durable bool
+	clock   func() time.Time
 	ctx     context.Context // of the node's own work; ended by Close
 	stop    context.CancelFunc
 	work    sync.WaitGroup // goroutines of the node
@@ -105,6 +109,10 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		log:     opts.Logger,
 		metrics: opts.Metrics,
 		durable: opts.Durable,
+		clock:   opts.Clock,
+	}
+	if n.clock == nil {
+		n.clock = time.Now
 	}
 	n.idle = sync.NewCond(&n.mu)
 	if n.log == nil {
