@@ -677,7 +677,7 @@ func (c *Core) settled(t *tx) {
 // for, since what was said of them did not fit: without them its rows may show a
 // commit in part (S22). It is synced when they are there.
 func (l *Link) awaits(s syncing) bool {
-	name := s.q.rq.Selection().Collection
+	name := s.q.Selection().Collection
 	k := slices.IndexFunc(l.unmet, func(r *request) bool { return r.collection == name })
 	if k < 0 {
 		return false
