@@ -101,6 +101,9 @@ type executor Node
 // Now returns the wall clock.
 func (x *executor) Now() uint64 { return uint64(max(0, x.clock().UnixMilli())) }
 
+// Elapsed returns how long the node has been open.
+func (x *executor) Elapsed() uint64 { return uint64(time.Since(x.opened).Milliseconds()) }
+
 // Random fills b. It is called under the lock.
 func (x *executor) Random(b []byte) { x.random.read(b) }
 

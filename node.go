@@ -72,6 +72,7 @@ type Node struct {
 	metrics Metrics
 	durable bool
 	clock   func() time.Time
+	opened  time.Time
 	ctx     context.Context // of the node's own work; ended by Close
 	stop    context.CancelFunc
 	work    sync.WaitGroup // goroutines of the node
@@ -110,6 +111,7 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		metrics: opts.Metrics,
 		durable: opts.Durable,
 		clock:   opts.Clock,
+		opened:  time.Now(),
 	}
 	if n.clock == nil {
 		n.clock = time.Now

@@ -24,6 +24,9 @@ import (
 type Executor interface {
 	// Now returns the wall clock in Unix milliseconds.
 	Now() uint64
+	// Elapsed returns the milliseconds since some moment. It never goes back or
+	// jumps: deadlines are reckoned with it.
+	Elapsed() uint64
 	// Random fills b with random bytes.
 	Random(b []byte)
 	// Write commits b to the engine, then calls done with the result and a

@@ -25,10 +25,12 @@ type scripted struct {
 	eng   storage.Engine
 	r     *rand.Rand
 	now   uint64
+	wrong int64 // of the wall clock, milliseconds
 	tasks []func()
 }
 
-func (x *scripted) Now() uint64 { return x.now }
+func (x *scripted) Now() uint64     { return uint64(int64(x.now) + x.wrong) }
+func (x *scripted) Elapsed() uint64 { return x.now }
 func (x *scripted) Random(b []byte) {
 	for k := range b {
 		b[k] = byte(x.r.Uint32())

@@ -89,7 +89,7 @@ var (
 // server has accepted it.
 func (c *Core) NewLink(handle any, credential []byte, ready func()) *Link {
 	l := &Link{
-		Conn: Conn{Handle: handle}, c: c, since: c.ex.Now(), ready: ready,
+		Conn: Conn{Handle: handle}, c: c, since: c.ex.Elapsed(), ready: ready,
 		requests: map[uint64]*request{}, wanting: map[id.ID]bool{},
 	}
 	l.heard = l.since
@@ -164,7 +164,7 @@ func (c *Core) Joined() (subject string, ok bool) { return c.subject, c.joined }
 // Tick does what is due. It is called every few seconds while there are
 // connections.
 func (c *Core) Tick() {
-	now := c.ex.Now()
+	now := c.ex.Elapsed()
 	c.tickPeers(now)
 	if c.retryAt != 0 && now >= c.retryAt {
 		c.retryAt = 0
@@ -207,7 +207,7 @@ func (c *Core) LinkFrame(l *Link, frame []byte) {
 		c.LinkGone(l, err)
 		return
 	}
-	l.heard, l.pinged = c.ex.Now(), false
+	l.heard, l.pinged = c.ex.Elapsed(), false
 	switch m := m.(type) {
 	case *wire.Reject:
 		c.LinkGone(l, &RejectError{Retry: m.Retry, Err: &remoteError{m.Code, m.Text}})
@@ -501,7 +501,7 @@ func (l *Link) failed(m *wire.Fail) {
 func (l *Link) later(f func()) {
 	l.again = append(l.again, f)
 	if c := l.c; c.retryAt == 0 {
-		c.retryAt = c.ex.Now() + retryDelay
+		c.retryAt = c.ex.Elapsed() + retryDelay
 	}
 }
 
@@ -528,7 +528,7 @@ func (l *Link) refused(m *wire.Refuse) {
 			c.early = true
 			c.setOffset(int64(m.Now) - int64(c.ex.Now()))
 		}
-		c.retryAt = c.ex.Now() + retryDelay
+		c.retryAt = c.ex.Elapsed() + retryDelay
 	}
 }
 

@@ -16,7 +16,7 @@ func (c *Core) sendAgain() {
 		return
 	}
 	if c.remaking || c.link.resync != nil || slices.ContainsFunc(c.outbox, func(o *outTx) bool { return o.sent || !o.stored }) {
-		c.retryAt = c.ex.Now() + retryDelay
+		c.retryAt = c.ex.Elapsed() + retryDelay
 		return
 	}
 	c.early = false

@@ -96,7 +96,7 @@ type outgoing struct {
 // NewPeer takes a connection.
 func (c *Core) NewPeer(handle any) *Peer {
 	c.serial++
-	p := &Peer{Conn: Conn{Handle: handle}, n: c.serial, since: c.ex.Now(), subs: map[uint64]*sub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{}}
+	p := &Peer{Conn: Conn{Handle: handle}, n: c.serial, since: c.ex.Elapsed(), subs: map[uint64]*sub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{}}
 	p.heard = p.since
 	p.drained = func() { c.resume(p) }
 	c.peers[p] = struct{}{}
@@ -162,7 +162,7 @@ func (c *Core) PeerFrame(p *Peer, frame []byte) {
 		c.dismiss(p, err)
 		return
 	}
-	p.heard, p.pinged = c.ex.Now(), false
+	p.heard, p.pinged = c.ex.Elapsed(), false
 	switch p.phase {
 	case greeting:
 		if h, ok := m.(*wire.Hello); ok {
@@ -379,7 +379,7 @@ func (c *Core) cancel(p *Peer, query uint64) {
 
 // refresh takes another credential of the same principal.
 func (c *Core) refresh(p *Peer, credential []byte) {
-	p.phase, p.since = authenticating, c.ex.Now()
+	p.phase, p.since = authenticating, c.ex.Elapsed()
 	c.authenticate(p, credential, func(who policy.Principal) {
 		if who.Subject != p.principal.Subject {
 			c.dismissWith(p, wire.Unauthenticated, "the new credential stands for another principal")

@@ -246,6 +246,9 @@ func (x *executor) Now() uint64 {
 	return now
 }
 
+// Elapsed returns the world's time, which no clock shows.
+func (x *executor) Elapsed() uint64 { return x.n.w.now }
+
 // Random fills b from the seed.
 func (x *executor) Random(b []byte) { x.n.w.random(b) }
 

@@ -1,0 +1,82 @@
+package core
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/ankurah/ankurah-go/internal/wire"
+	"github.com/ankurah/ankurah-go/policy"
+)
+
+// waiting returns a client with an entity that the server has, and an edit of
+// it that the server has not answered.
+func waiting(t *testing.T) (*pair, *outTx) {
+	w := newPair(t)
+	w.connect()
+	w.rest()
+	x := w.create(w.c, w.xc, 0)
+	w.rest()
+	w.query(-1)
+	w.rest()
+	w.edit(w.c, w.xc, x, "n", 1, false)
+	w.l.Take() // on its way
+	return w, w.c.outbox[0]
+}
+
+// S29: who waits for the outcome of a transaction hears of a refusal when it is
+// written. A crash before that sends the transaction again, and it may be
+// accepted.
+func TestRefusalIsToldWhenItIsWritten(t *testing.T) {
+	w, o := waiting(t)
+	w.c.LinkFrame(w.l, wire.Append(nil, &wire.Refuse{Tx: o.id, Code: wire.Denied}))
+	if w.c.Pending() != 0 {
+		t.Fatal("the refusal is not being written")
+	}
+	var told []error
+	w.c.Confirm(o.id, func(err error) { told = append(told, err) })
+	if len(told) != 0 {
+		t.Fatalf("told before it is written: %v", told)
+	}
+	w.xc.settle()
+	if len(told) != 1 || !errors.Is(told[0], policy.ErrDenied) {
+		t.Fatalf("told when it is written: %v", told)
+	}
+}
+
+// S27: Close tells those who wait for what is being written.
+func TestCloseTellsOfWhatIsBeingWritten(t *testing.T) {
+	w, o := waiting(t)
+	w.c.LinkFrame(w.l, wire.Append(nil, &wire.Refuse{Tx: o.id, Code: wire.Denied}))
+	var told []error
+	w.c.Confirm(o.id, func(err error) { told = append(told, err) })
+	w.c.Close()
+	if len(told) != 1 || !errors.Is(told[0], ErrClosed) {
+		t.Fatalf("told at close: %v", told)
+	}
+}
+
+// S35: a live query says that it knows the server's revs, also when the pending
+// events on top have just been refused and the rows still show them.
+func TestKnownRevsAreTheServers(t *testing.T) {
+	w, o := waiting(t)
+	w.c.LinkFrame(w.l, wire.Append(nil, &wire.Refuse{Tx: o.id, Code: wire.Denied}))
+	for _, q := range w.c.inOrder() {
+		if got := w.c.known(q.Rows()); len(got) != 1 || got[0].Rev != 1 {
+			t.Errorf("known: %+v, the server has rev 1", got)
+		}
+	}
+}
+
+// S4: a wall clock that steps back delays nothing: deadlines do not follow it.
+func TestClockStepsBackWhileWaiting(t *testing.T) {
+	w, o := waiting(t)
+	w.c.LinkFrame(w.l, wire.Append(nil, &wire.Refuse{Tx: o.id, Code: wire.Overloaded}))
+	w.xc.settle()
+	w.xc.wrong = -365 * 86_400_000
+	w.xc.now += 2 * retryDelay
+	w.c.Tick()
+	w.xc.settle()
+	if !o.sent {
+		t.Error("the transaction that was put off is not sent again")
+	}
+}
