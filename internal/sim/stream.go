@@ -140,7 +140,7 @@ func (q *query) checkFresh() {
 		return
 	}
 	defer snap.Release()
-	want, err := core.Collect(context.Background(), snap, q.q.Selection(), nil)
+	want, _, err := core.Collect(context.Background(), snap, q.q.Selection(), nil)
 	q.n.w.fail(err)
 	if got := q.q.Rows(); !sameRows(got, want) {
 		q.n.w.failf("%s %q: its rows are %s, a read says %s", q.n.name, q.text, list(got), list(want))
