@@ -119,19 +119,41 @@ func (*Between) expr() {}
 func (*Like) expr()    {}
 func (*IsNull) expr()  {}
 
+// Func is an aggregate function.
+type Func uint8
+
+const (
+	Count Func = iota + 1
+	Sum
+	Min
+	Max
+	Avg
+)
+
+// Aggregate is one item of SELECT: a function of a path's values over many
+// rows. A nil Path is the * of COUNT(*).
+type Aggregate struct {
+	Func Func
+	Path *Path
+	Pos  int // byte offset in the query text
+}
+
 // OrderTerm is one term of ORDER BY.
 type OrderTerm struct {
 	Path       *Path
+	Of         *Aggregate // in an aggregate selection, in place of Path
 	Desc       bool
 	NullsFirst bool // resolved: by default NULLs are last ascending, first descending (S47)
 }
 
 // Query is the parsed text, before binding.
 type Query struct {
-	Where Expr        // nil is TRUE
-	Order []OrderTerm // NullsFirst resolved by the parser
-	Limit Expr        // a Literal with a non-negative integer, a Param, or nil
-	After Expr        // a Literal with a cursor's text, a Param, or nil
+	Select []Aggregate // of an aggregate selection; nil: the rows themselves
+	Where  Expr        // nil is TRUE
+	Group  []*Path     // of an aggregate selection
+	Order  []OrderTerm // NullsFirst resolved by the parser
+	Limit  Expr        // a Literal with a non-negative integer, a Param, or nil
+	After  Expr        // a Literal with a cursor's text, a Param, or nil
 
 	text string // what was parsed, for the positions in errors of binding
 }

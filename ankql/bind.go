@@ -71,6 +71,9 @@ type binder struct {
 }
 
 func (b *binder) query(q *Query, args []any) (*Selection, *BindError) {
+	if len(q.Select) > 0 {
+		return nil, b.fail(q.Select[0].Pos, "this is an aggregate selection: it has groups, and no rows to be had here; ask for it with Aggregate", nil)
+	}
 	params := slices.Collect(Params(q.Where))
 	params = slices.AppendSeq(params, Params(q.Limit))
 	params = slices.AppendSeq(params, Params(q.After))
@@ -86,8 +89,8 @@ func (b *binder) query(q *Query, args []any) (*Selection, *BindError) {
 		if t.Path, err = b.path(t.Path); err != nil {
 			return nil, err
 		}
-		if t.Path.Type.Kind == value.KindList {
-			return nil, b.fail(t.Path.Pos, described(t.Path)+": lists have no order to sort by", nil)
+		if err = b.orderable(t.Path, "sort by"); err != nil {
+			return nil, err
 		}
 		s.Order = append(s.Order, t)
 	}

@@ -20,9 +20,29 @@
 // Keywords are of any case. AND, OR, NOT, IN, IS, BETWEEN, LIKE, ILIKE,
 // CONTAINS, NULL, TRUE and FALSE are reserved: a field of such a name is
 // written in double quotes, as is one that is no word. The other keywords
-// (ORDER, BY, LIMIT, AFTER and so on) are fields wherever a field can stand.
+// (ORDER, BY, LIMIT, AFTER, SELECT and so on) are fields wherever a field can stand.
 // Behind a dot every word is a key, and so is an index into an array:
 // `extra.tracks.0.title`.
+//
+// # Aggregates
+//
+//	SELECT COUNT(*), SUM(plays), MAX(year) WHERE published GROUP BY artist ORDER BY COUNT(*) DESC LIMIT 10
+//
+// An aggregate selection has one row for each group of rows with equal values
+// under GROUP BY, or one row altogether without it. A row holds the values of
+// GROUP BY, then those of the aggregates: COUNT(*) counts rows, COUNT, SUM, MIN,
+// MAX and AVG take a path and pass over nulls. ORDER BY takes what is in a row;
+// groups are ordered by their keys otherwise. The functions' names are no
+// keywords.
+//
+// COUNT is an int64. SUM and AVG are computed exactly and rounded once, so that
+// the order of rows does not matter: SUM is an int64 where every number is an
+// integer and none is declared otherwise, else a float64; AVG is a float64. A
+// sum that its type does not hold is null. MIN and MAX are values as they are
+// stored, in the order of ORDER BY. Over no values COUNT is 0 and the others are
+// null. Where the declared type of a path is not known, as in JSON, whole
+// numbers are int64 (9.0 and 9 are one group), and SUM and AVG pass over what is
+// no number.
 //
 // # Meaning
 //

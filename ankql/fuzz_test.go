@@ -27,6 +27,8 @@ func addCorpus(f *testing.F, add func(text string)) {
 	for range 50 {
 		text, _ := ankqltest.RandomQuery(r, ankqltest.Model())
 		add(text)
+		text, _ = ankqltest.RandomAggregate(r, ankqltest.Model())
+		add(text)
 	}
 }
 

@@ -77,7 +77,7 @@ func golden(t *testing.T, input string) string {
 		}
 		return err.Error()
 	}
-	s, err := ankql.Bind(q, ankqltest.Model(), "album", args...)
+	s, err := bindAny(q, args...)
 	if err != nil {
 		var be *ankql.BindError
 		if !errors.As(err, &be) || !errors.Is(err, ankql.ErrBind) || errors.Is(err, ankql.ErrSyntax) {
@@ -89,4 +89,12 @@ func golden(t *testing.T, input string) string {
 		return err.Error()
 	}
 	return "ok " + s.String()
+}
+
+// bindAny binds a query for rows or an aggregate selection.
+func bindAny(q *ankql.Query, args ...any) (interface{ String() string }, error) {
+	if len(q.Select) > 0 {
+		return ankql.BindAggregate(q, ankqltest.Model(), "album", args...)
+	}
+	return ankql.Bind(q, ankqltest.Model(), "album", args...)
 }

@@ -59,17 +59,20 @@ const (
 	kwBy
 	kwDesc
 	kwFirst
+	kwGroup
 	kwLast
 	kwLimit
 	kwNulls
 	kwOrder
+	kwSelect
+	kwWhere
 )
 
 var keywords = [...]string{
 	kwAnd: "AND", kwBetween: "BETWEEN", kwContains: "CONTAINS", kwFalse: "FALSE", kwILike: "ILIKE", kwIn: "IN",
 	kwIs: "IS", kwLike: "LIKE", kwNot: "NOT", kwNull: "NULL", kwOr: "OR", kwTrue: "TRUE",
-	kwAfter: "AFTER", kwAsc: "ASC", kwBy: "BY", kwDesc: "DESC", kwFirst: "FIRST", kwLast: "LAST",
-	kwLimit: "LIMIT", kwNulls: "NULLS", kwOrder: "ORDER",
+	kwAfter: "AFTER", kwAsc: "ASC", kwBy: "BY", kwDesc: "DESC", kwFirst: "FIRST", kwGroup: "GROUP", kwLast: "LAST",
+	kwLimit: "LIMIT", kwNulls: "NULLS", kwOrder: "ORDER", kwSelect: "SELECT", kwWhere: "WHERE",
 }
 
 func (k keyword) reserved() bool { return k != notKeyword && k < kwAfter }

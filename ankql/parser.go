@@ -19,6 +19,10 @@ const (
 //
 //	[predicate] [ORDER BY path [ASC|DESC] [NULLS FIRST|LAST], …] [LIMIT n] [AFTER cursor]
 //
+// or an aggregate selection:
+//
+//	SELECT aggregate, … [WHERE predicate] [GROUP BY path, …] [ORDER BY path|aggregate …, …] [LIMIT n]
+//
 // Blank text selects everything. Its error is a [*SyntaxError].
 func Parse(text string) (*Query, error) {
 	if len(text) > MaxText {
@@ -30,10 +34,14 @@ func Parse(text string) (*Query, error) {
 func parse(text string) (*Query, error) {
 	p := newParser(text)
 	q := &Query{text: text}
-	if !p.atClause() {
-		q.Where = p.predicate()
+	if p.atSelect() {
+		p.aggregation(q)
+	} else {
+		if !p.atClause() {
+			q.Where = p.predicate()
+		}
+		p.clauses(q)
 	}
-	p.clauses(q)
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -184,11 +192,7 @@ func (p *parser) atClause() bool {
 
 func (p *parser) clauses(q *Query) {
 	expected := p.operators() + ", ORDER BY, LIMIT, AFTER or the end"
-	if p.takeWord(kwOrder) {
-		p.expectWord(kwBy)
-		for first := true; first || p.take(tComma); first = false {
-			q.Order = append(q.Order, p.orderTerm())
-		}
+	if p.orderBy(q, p.orderPath) {
 		expected = "a comma, LIMIT, AFTER or the end"
 	}
 	if p.takeWord(kwLimit) {
@@ -212,12 +216,28 @@ func (p *parser) operators() string {
 	return "AND, OR"
 }
 
-func (p *parser) orderTerm() OrderTerm {
+// orderBy reads ORDER BY if it comes next; what reads what a term begins with.
+func (p *parser) orderBy(q *Query, what func(*OrderTerm)) bool {
+	if !p.takeWord(kwOrder) {
+		return false
+	}
+	p.expectWord(kwBy)
+	for first := true; first || p.take(tComma); first = false {
+		q.Order = append(q.Order, p.orderTerm(what))
+	}
+	return true
+}
+
+func (p *parser) orderPath(t *OrderTerm) {
 	if !p.atPath() {
 		p.unexpected("a field to order by")
-		return OrderTerm{}
+		return
 	}
-	t := OrderTerm{Path: p.path()}
+	t.Path = p.path()
+}
+
+func (p *parser) orderTerm(what func(*OrderTerm)) (t OrderTerm) {
+	what(&t)
 	if p.takeWord(kwDesc) {
 		t.Desc = true
 	} else {

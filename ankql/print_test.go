@@ -20,8 +20,22 @@ func (g astGenerator) query() *Query {
 	if g.r.IntN(8) > 0 {
 		q.Where = g.predicate(5)
 	}
+	aggregate := g.r.IntN(3) == 0
+	if aggregate {
+		for range 1 + g.r.IntN(3) {
+			q.Select = append(q.Select, g.aggregate())
+		}
+		for range g.r.IntN(3) {
+			q.Group = append(q.Group, g.path())
+		}
+	}
 	for range g.r.IntN(4) {
-		q.Order = append(q.Order, OrderTerm{Path: g.path(), Desc: g.r.IntN(2) == 0, NullsFirst: g.r.IntN(2) == 0})
+		t := OrderTerm{Path: g.path(), Desc: g.r.IntN(2) == 0, NullsFirst: g.r.IntN(2) == 0}
+		if aggregate && g.r.IntN(2) == 0 {
+			of := g.aggregate()
+			t.Path, t.Of = nil, &of
+		}
+		q.Order = append(q.Order, t)
 	}
 	switch g.r.IntN(3) {
 	case 0:
@@ -35,6 +49,9 @@ func (g astGenerator) query() *Query {
 	case 1:
 		q.After = g.param()
 	}
+	if aggregate {
+		q.After = nil
+	}
 	marks := 0
 	for _, e := range []Expr{q.Where, q.Limit, q.After} {
 		for p := range Params(e) {
@@ -45,6 +62,14 @@ func (g astGenerator) query() *Query {
 		}
 	}
 	return q
+}
+
+func (g astGenerator) aggregate() Aggregate {
+	a := Aggregate{Func: oneOf(g.r, Count, Sum, Min, Max, Avg)}
+	if a.Func != Count || g.r.IntN(2) == 0 {
+		a.Path = g.path()
+	}
+	return a
 }
 
 func (g astGenerator) predicate(depth int) Expr {
@@ -118,7 +143,7 @@ func (g astGenerator) operand(depth int) Expr {
 }
 
 var trickyNames = []string{
-	"a", "note", "order", "ORDER", "limit", "nothing", "not", "NULL", "id", "by", "after", "in", "İn", "contains", "true",
+	"a", "note", "count", "sum", "select", "where", "group", "order", "ORDER", "limit", "nothing", "not", "NULL", "id", "by", "after", "in", "İn", "contains", "true",
 	"a b", "ä", "日本", `"`, `a"b`, "a.b", "1a", "x1", "_", "'", "?", ":x", "--", "\n", "a\u0301", "٣", "\uFFFD",
 }
 
@@ -239,6 +264,12 @@ func TestPrintForm(t *testing.T) {
 		{"\"a\".\"b\".\"c d\".not = 1e300", "a.b.\"c d\".not = 1e+300"},
 		{"\"order\" is not null order by \"limit\" asc nulls last, b desc nulls first, c nulls first limit 007 after 'x'",
 			"\"order\" IS NOT NULL ORDER BY \"limit\", b DESC, c NULLS FIRST LIMIT 7 AFTER 'x'"},
+		{"select count ( * ),sum(\"sum\"), Max(group.by) where where>1 group by group,a.b order by count(*) desc,group limit ?",
+			"SELECT COUNT(*), SUM(sum), MAX(\"group\".by) WHERE \"where\" > 1 GROUP BY \"group\", a.b ORDER BY COUNT(*) DESC, \"group\" LIMIT ?"},
+		{"select = 1 and count > sum", "\"select\" = 1 AND count > sum"},
+		{"select order by select", "\"select\" ORDER BY \"select\""},
+		{"select limit 1", "\"select\" LIMIT 1"},
+		{"select * 2 > 1", "\"select\" * 2 > 1"},
 	} {
 		q, err := Parse(c[0])
 		if err != nil {
@@ -259,6 +290,9 @@ func TestEqual(t *testing.T) {
 		"a BETWEEN 1 AND 2", "a NOT BETWEEN 1 AND 2", "a BETWEEN 2 AND 1", "a BETWEEN 1 AND 3", "b BETWEEN 1 AND 2",
 		"a LIKE 'x'", "a NOT LIKE 'x'", "a ILIKE 'x'", "a LIKE 'y'", "b LIKE 'x'", "a IS NULL", "a IS NOT NULL", "b IS NULL",
 		"ORDER BY a", "ORDER BY b", "ORDER BY a DESC", "ORDER BY a NULLS FIRST", "ORDER BY a, b", "LIMIT 1", "LIMIT 2", "LIMIT ?", "AFTER 'x'", "AFTER ?",
+		"SELECT COUNT(*)", "SELECT COUNT(a)", "SELECT SUM(a)", "SELECT MIN(a)", "SELECT MAX(a)", "SELECT AVG(a)", "SELECT COUNT(*), COUNT(*)",
+		"SELECT COUNT(*) WHERE a", "SELECT COUNT(*) GROUP BY a", "SELECT COUNT(*) GROUP BY a, b", "SELECT COUNT(*) LIMIT 1",
+		"SELECT COUNT(*) ORDER BY COUNT(*)", "SELECT COUNT(*) ORDER BY COUNT(a)", "SELECT COUNT(*) ORDER BY a",
 	}
 	for _, a := range texts {
 		for _, b := range texts {

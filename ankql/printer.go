@@ -13,7 +13,7 @@ import (
 // that was parsed, so longer than [MaxText].
 func (q *Query) String() string {
 	var p printer
-	p.where(q.Where)
+	p.items(q.Select, q.Where, q.Group)
 	p.order(q.Order)
 	if q.Limit != nil {
 		p.clause("LIMIT ")
@@ -135,7 +135,11 @@ func (p *printer) order(terms []OrderTerm) {
 		} else {
 			p.WriteString(", ")
 		}
-		p.path(t.Path)
+		if t.Of != nil {
+			p.aggregate(t.Of)
+		} else {
+			p.path(t.Path)
+		}
 		if t.Desc {
 			p.WriteString(" DESC")
 		}

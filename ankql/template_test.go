@@ -53,3 +53,31 @@ func TestTemplateTooLong(t *testing.T) {
 		t.Errorf("error: %v", err)
 	}
 }
+
+// An aggregate selection goes through a template unchanged.
+func TestAggregateTemplate(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	m := ankqltest.Model()
+	for range 2000 {
+		text, args := ankqltest.RandomAggregate(r, m)
+		q, err := ankql.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := ankql.BindAggregate(q, m, m.Collection, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ankql.IsAggregate(text) {
+			t.Fatalf("%s is none", text)
+		}
+		template, params := a.Template()
+		again, err := ankql.BindAggregateTemplate(template, params, m, m.Collection)
+		if err != nil {
+			t.Fatalf("%s\ntemplate %s %v: %v", a, template, params, err)
+		}
+		if a.String() != again.String() || again.Rows.Limit >= 0 {
+			t.Fatalf("%s\ntemplate %s %v\n%s", a, template, params, again)
+		}
+	}
+}

@@ -169,16 +169,24 @@ func nodes[T Expr](e Expr) iter.Seq[T] {
 
 // Equal reports whether a and b are the same query, positions apart.
 func Equal(a, b *Query) bool {
-	if !equalExpr(a.Where, b.Where) || !equalExpr(a.Limit, b.Limit) || !equalExpr(a.After, b.After) || len(a.Order) != len(b.Order) {
+	if !equalExpr(a.Where, b.Where) || !equalExpr(a.Limit, b.Limit) || !equalExpr(a.After, b.After) || len(a.Order) != len(b.Order) ||
+		!slices.EqualFunc(a.Select, b.Select, func(x, y Aggregate) bool { return x.equal(&y) }) || !slices.EqualFunc(a.Group, b.Group, equalPath) {
 		return false
 	}
 	for k, t := range a.Order {
 		u := b.Order[k]
-		if !equalExpr(t.Path, u.Path) || t.Desc != u.Desc || t.NullsFirst != u.NullsFirst {
+		if !equalPath(t.Path, u.Path) || !t.Of.equal(u.Of) || t.Desc != u.Desc || t.NullsFirst != u.NullsFirst {
 			return false
 		}
 	}
 	return true
+}
+
+func equalPath(a, b *Path) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return slices.Equal(a.Parts, b.Parts)
 }
 
 func equalExpr(a, b Expr) bool {

@@ -44,6 +44,77 @@ func RandomPredicate(r *rand.Rand, m *schema.Model) (text string, args []any) {
 	return g.text.String(), g.args
 }
 
+// RandomAggregate returns an aggregate selection that binds to m with the
+// arguments returned: every function on every property that it takes, none to
+// three fields to group by, order and limit.
+func RandomAggregate(r *rand.Rand, m *schema.Model) (text string, args []any) {
+	g := &generator{r: r, m: m}
+	var items, groups []string
+	for range 1 + r.IntN(4) {
+		items = append(items, g.aggregate())
+	}
+	g.put("SELECT " + strings.Join(items, ", "))
+	if r.IntN(2) == 0 {
+		g.put(" WHERE ")
+		g.predicate(2)
+	}
+	ordered := func(p schema.Property) bool { return p.Type.Kind != value.KindList }
+	for range r.IntN(4) {
+		groups = append(groups, g.path(ordered))
+	}
+	if len(groups) > 0 {
+		g.put(" GROUP BY " + strings.Join(groups, ", "))
+	}
+	for k := range r.IntN(3) {
+		if k == 0 {
+			g.put(" ORDER BY ")
+		} else {
+			g.put(", ")
+		}
+		g.one(append(items, groups...)...)
+		g.one("", " ASC", " DESC")
+		g.one("", "", " NULLS FIRST", " NULLS LAST")
+	}
+	if r.IntN(3) == 0 {
+		g.put(" LIMIT ")
+		g.count(r.IntN(6))
+	}
+	return g.text.String(), g.args
+}
+
+// aggregate returns an aggregate.
+func (g *generator) aggregate() string {
+	f := pick(g.r, []string{"COUNT", "SUM", "MIN", "MAX", "AVG", "count"})
+	takes := func(p schema.Property) bool { return p.Type.Kind != value.KindList }
+	switch f {
+	case "COUNT", "count":
+		if g.chance(2) {
+			return f + "(*)"
+		}
+		takes = func(schema.Property) bool { return true }
+	case "SUM", "AVG":
+		takes = func(p schema.Property) bool { return isNumber(p) || p.Type.Kind == value.KindJSON }
+	}
+	path := g.path(takes)
+	if path == "id" && (f == "SUM" || f == "AVG") {
+		return "COUNT(*)"
+	}
+	return f + "(" + path + ")"
+}
+
+// path returns a path to a property for which ok holds, or the ID.
+func (g *generator) path(ok func(schema.Property) bool) string {
+	keys := g.keys(ok)
+	if len(keys) == 0 || g.chance(20) {
+		return "id"
+	}
+	key := pick(g.r, keys)
+	if g.m.Property(key).Type.Kind == value.KindJSON && !g.chance(10) {
+		return Quote(key) + "." + pick(g.r, jsonTargets)
+	}
+	return Quote(key)
+}
+
 type generator struct {
 	r     *rand.Rand
 	m     *schema.Model

@@ -147,3 +147,39 @@ func TestRandomValue(t *testing.T) {
 		t.Errorf("of an enum: %v", v)
 	}
 }
+
+// Every aggregate selection binds, to models of any shape.
+func TestRandomAggregate(t *testing.T) {
+	full := ankqltest.Model()
+	models := []*schema.Model{full, schema.NewModel("", "none", nil)}
+	for _, p := range full.Properties {
+		models = append(models, schema.NewModel("", "one", []schema.Property{p}))
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	grouped, ordered, limited := 0, 0, 0
+	for _, m := range models {
+		for range 300 {
+			text, args := ankqltest.RandomAggregate(r, m)
+			q, err := ankql.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := ankql.BindAggregate(q, m, m.Collection, args...)
+			if err != nil {
+				t.Fatalf("%s %v\n%v", text, args, err)
+			}
+			if len(a.Group) > 0 {
+				grouped++
+			}
+			if len(a.Order) > 0 {
+				ordered++
+			}
+			if a.Limit >= 0 {
+				limited++
+			}
+		}
+	}
+	if min(grouped, ordered, limited) < 500 {
+		t.Errorf("%d grouped, %d ordered, %d limited", grouped, ordered, limited)
+	}
+}

@@ -18,6 +18,7 @@ var pure = []string{
 	"value",
 	"schema",
 	"ankql",
+	"internal/agg", // what aggregates compute
 	"event",
 	"property",
 	"property/lww",
