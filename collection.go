@@ -207,22 +207,37 @@ func (c Collection[M, V, E]) Explain(ctx context.Context, r Reader, query string
 }
 
 func (c Collection[M, V, E]) bind(ctx context.Context, rd reader, query string, args []any) (*ankql.Selection, error) {
-	if err := rd.n.declare(c.b.model); err != nil {
+	if err := c.known(ctx, rd); err != nil {
 		return nil, err
-	}
-	if rd.remote() && rd.n.Model(c.Name()) == nil {
-		if err := rd.n.describe(ctx, c.Name()); err != nil {
-			return nil, err
-		}
 	}
 	return rd.n.bind(c.Name(), query, args)
 }
 
+// known sees to it that the node knows the collection's schema.
+func (c Collection[M, V, E]) known(ctx context.Context, rd reader) error {
+	if err := rd.n.declare(c.b.model); err != nil {
+		return err
+	}
+	if rd.remote() && rd.n.Model(c.Name()) == nil {
+		return rd.n.describe(ctx, c.Name())
+	}
+	return nil
+}
+
 // bind parses a query and binds it to what is known of a collection.
 func (n *Node) bind(collection, query string, args []any) (*ankql.Selection, error) {
-	q, err := ankql.Parse(query)
+	q, args, err := parse(query, args)
 	if err != nil {
 		return nil, err
+	}
+	return ankql.BindAcross(q, n.core.Model, collection, args...)
+}
+
+// parse reads a query, and its arguments as package ankql takes them.
+func parse(query string, args []any) (*ankql.Query, []any, error) {
+	q, err := ankql.Parse(query)
+	if err != nil {
+		return nil, nil, err
 	}
 	for k, a := range args {
 		if v, ok := a.(interface{ storedValue() value.Value }); ok {
@@ -230,7 +245,7 @@ func (n *Node) bind(collection, query string, args []any) (*ankql.Selection, err
 			args[k] = v.storedValue()
 		}
 	}
-	return ankql.BindAcross(q, n.core.Model, collection, args...)
+	return q, args, nil
 }
 
 // get returns one existing, readable entity, with the transaction's edits.

@@ -32,6 +32,8 @@ func (r Ref[M]) ID() ID { return r.id }
 // IsZero reports whether r refers to nothing.
 func (r Ref[M]) IsZero() bool { return r.id.IsZero() }
 
+func (r *Ref[M]) refer(i ID) { r.id = i }
+
 // String returns the ID's text, "" of the zero Ref.
 func (r Ref[M]) String() string {
 	if r.IsZero() {

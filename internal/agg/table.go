@@ -113,6 +113,16 @@ func (t *Table) Add(r ankql.Row) { t.row(r, false, true) }
 // Remove takes away a row that was added.
 func (t *Table) Remove(r ankql.Row) { t.row(r, true, true) }
 
+// Countable reports whether the number of rows is all that the result says.
+func (t *Table) Countable() bool { return len(t.a.Group)+len(t.columns) == 0 }
+
+// Count adds n rows to a result that says no more.
+func (t *Table) Count(n int64) {
+	g := t.group(nil)
+	t.touch(g)
+	g.own.rows += n
+}
+
 // Update replaces a row by what it is now.
 func (t *Table) Update(before, after ankql.Row) {
 	if t.same(before, after) {
