@@ -122,7 +122,8 @@ type Known struct {
 }
 
 // Query asks for the rows of a selection, once or with what happens to them
-// from then on, or for their number.
+// from then on, or for their number. A text that begins with SELECT asks for
+// groups, which a [Groups] answers.
 type Query struct {
 	ID         uint64
 	Collection string
@@ -325,11 +326,13 @@ type Push struct {
 	Changes []Change
 	Windows []Window
 	More    bool // the next message goes on with it
+	Results []Result
 }
 
 func (*Push) kind() protowire.Number { return kPush }
 func (m *Push) append(b []byte) []byte {
-	return appendBool(appendWindows(appendChanges(b, 1, m.Changes), 2, m.Windows), 3, m.More)
+	b = appendWindows(appendChanges(b, 1, m.Changes), 2, m.Windows)
+	return appendResults(appendBool(b, 3, m.More), 4, m.Results)
 }
 func (m *Push) decode(r *pb.Reader) {
 	for r.Next() {
@@ -342,6 +345,9 @@ func (m *Push) decode(r *pb.Reader) {
 			m.Windows = append(m.Windows, window(r))
 		case 3:
 			m.More = boolean(r)
+		case 4:
+			r.Repeated()
+			m.Results = append(m.Results, result(r))
 		default:
 			r.Unknown()
 		}
@@ -462,12 +468,14 @@ type Ack struct {
 	Changes []Change // without the events, which the sender has
 	Windows []Window // what it did to the sender's windows
 	More    bool     // the next message goes on with it
+	Results []Result // what it did to the sender's aggregates
 }
 
 func (*Ack) kind() protowire.Number { return kAck }
 func (m *Ack) append(b []byte) []byte {
 	b = appendChanges(pb.AppendBytes(b, 1, m.Tx[:]), 2, m.Changes)
-	return appendBool(appendWindows(b, 3, m.Windows), 4, m.More)
+	b = appendBool(appendWindows(b, 3, m.Windows), 4, m.More)
+	return appendResults(b, 5, m.Results)
 }
 func (m *Ack) decode(r *pb.Reader) {
 	for r.Next() {
@@ -482,6 +490,9 @@ func (m *Ack) decode(r *pb.Reader) {
 			m.Windows = append(m.Windows, window(r))
 		case 4:
 			m.More = boolean(r)
+		case 5:
+			r.Repeated()
+			m.Results = append(m.Results, result(r))
 		default:
 			r.Unknown()
 		}

@@ -64,6 +64,7 @@ const (
 	kCounted
 	kDescribe
 	kDescribed
+	kGroups
 )
 
 var fresh = map[protowire.Number]func() Message{
@@ -88,6 +89,7 @@ var fresh = map[protowire.Number]func() Message{
 	kCounted:    func() Message { return new(Counted) },
 	kDescribe:   func() Message { return new(Describe) },
 	kDescribed:  func() Message { return new(Described) },
+	kGroups:     func() Message { return new(Groups) },
 }
 
 // ErrMalformed is wrapped by the errors of [Decode].

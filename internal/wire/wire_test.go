@@ -40,6 +40,7 @@ func samples() []Message {
 		{Collection: "album", Entity: at(2), After: 9, State: []byte("state")},
 		{Collection: "artist", Entity: at(3), Removed: true},
 	}
+	groups := []Group{{Key: [][]byte{{0x20, 4}, {}}, State: []byte("state")}, {Key: [][]byte{{}}}, {State: []byte("all")}}
 	return []Message{
 		&Hello{Min: 1, Max: 2, Node: at(1), Incarnation: at(2), Root: at(3), Epoch: at(4), Now: 5, High: 6, Credential: []byte("secret"), Subject: "alice", App: 7},
 		&Hello{Min: 1, Max: 1, Node: at(1), Incarnation: at(2)},
@@ -65,6 +66,11 @@ func samples() []Message {
 		&Counted{ID: 1, N: 70000},
 		&Describe{ID: 1, Collection: "album"},
 		&Described{ID: 1, Models: [][]byte{[]byte("model")}},
+		&Query{ID: 3, Collection: "album", Text: "SELECT COUNT(*) GROUP BY year", Live: true},
+		&Groups{ID: 3, Groups: groups, Done: true},
+		&Groups{ID: 3},
+		&Push{Changes: changes[:1], Results: []Result{{Query: 3, Groups: groups}, {Query: 4}}},
+		&Ack{Tx: event.TxID(at(9)), More: true, Results: []Result{{Query: 3, Groups: groups}}},
 	}
 }
 
