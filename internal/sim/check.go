@@ -246,6 +246,28 @@ func (w *World) inspect(frame []byte) {
 	}
 }
 
+// inspectClaims checks a frame that leaves a client: what it says that it knows
+// the server has had (S35).
+func (w *World) inspectClaims(frame []byte) {
+	m, err := wire.Decode(frame)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	var known []wire.Known
+	switch m := m.(type) {
+	case *wire.Query:
+		known = m.Known
+	case *wire.Want:
+		known = m.Entities
+	}
+	for _, k := range known {
+		if k.Rev > 0 && w.restores == 0 && w.fact(k.Entity, k.Rev) == nil {
+			w.failf("a client says that it knows rev %d of %s, which the server never had", k.Rev, k.Entity)
+		}
+	}
+}
+
 // leads checks that the events of a change lead from the one rev to the other.
 func (w *World) leads(x *wire.Change, to *fact) error {
 	var s *entity.State
@@ -325,6 +347,38 @@ func (w *World) heal() {
 	}
 	if w.failure == nil {
 		w.failf("the world does not come to rest: %s", w.describe())
+	}
+}
+
+// lull leaves everything as it is until nothing more happens: who is connected
+// has everything then, without a new connection (S32).
+func (w *World) lull() {
+	w.note("nobody does anything for a while")
+	for range 20 {
+		for range 20_000 {
+			if !w.next(w.everybody()...) {
+				break
+			}
+		}
+		w.now += 2000
+		w.tick()
+	}
+	if w.failure != nil || w.server.core == nil || w.server.core.Broken() != nil || len(w.choices(w.everybody()...)) > 0 {
+		return
+	}
+	for _, n := range w.clients {
+		if n.core == nil || n.core.Broken() != nil || !n.core.Connected() {
+			continue
+		}
+		if p := n.core.Pending(); p > 0 {
+			w.failf("%s is connected, nothing happens, and %d of its transactions are not answered", n.name, p)
+		}
+		for _, q := range n.queries {
+			if q.failed == nil && !q.q.Synced() {
+				w.failf("%s is connected, nothing happens, and %q is not synced", n.name, q.text)
+			}
+		}
+		w.fail(w.checkQueries(n))
 	}
 }
 
@@ -533,6 +587,12 @@ func (w *World) checkClient(n *node, server map[id.ID]*entity.State) error {
 			return fmt.Errorf("it holds %s at rev %d, the server does not", s.ID(), s.Rev())
 		}
 	}
+	return w.checkQueries(n)
+}
+
+// checkQueries holds the live queries of a client that is at rest against what
+// the server answers.
+func (w *World) checkQueries(n *node) error {
 	for _, q := range n.queries {
 		if q.failed != nil {
 			return fmt.Errorf("query %q: %w", q.text, q.failed)

@@ -147,6 +147,10 @@ func init() {
 func (w *World) something() {
 	n := w.clients[w.r.IntN(len(w.clients))]
 	w.glance(n)
+	if w.r.IntN(250) == 0 {
+		w.lull()
+		return
+	}
 	total := 0
 	for _, weight := range w.load.weights {
 		total += weight

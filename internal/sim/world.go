@@ -305,8 +305,10 @@ func (p *pipe) send(k *core.Conn, toServer bool) {
 		return // what arrives makes room
 	}
 	frames, end := k.Take()
-	if !toServer {
-		for _, f := range frames {
+	for _, f := range frames {
+		if toServer {
+			p.client.w.inspectClaims(f)
+		} else {
 			p.client.w.inspect(f)
 		}
 	}
