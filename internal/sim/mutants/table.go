@@ -173,8 +173,8 @@ var mutants = []mutant{
 		"	if k < 0 {\n		return false\n	}\n	l.unmet",
 		"	if k < 0 || MUTANT {\n		return false\n	}\n	l.unmet"}}},
 	{name: "rows that the server does not name are not doubted", edits: []edit{{"internal/core/link.go",
-		"	if q.closed || q.rq.Selection().Limit >= 0 {",
-		"	if MUTANT || q.closed || q.rq.Selection().Limit >= 0 {"}}},
+		"	if q.closed || q.Selection().Limit >= 0 {",
+		"	if MUTANT || q.closed || q.Selection().Limit >= 0 {"}}},
 	{name: "known revs count pending events", edits: []edit{{"internal/core/ask.go",
 		"	if tp := c.tips[i]; tp != nil {",
 		"	if tp := c.tips[i]; tp != nil && !MUTANT {"}}},
@@ -214,8 +214,8 @@ var mutants = []mutant{
 
 	// Live queries.
 	{name: "a window is not refilled", edits: []edit{{"internal/core/publish.go",
-		"					q.rq.Refill(rows[k], wanted[k])\n",
-		"					if MUTANT {\n						rows[k] = nil\n					}\n					q.rq.Refill(rows[k], wanted[k])\n"}}},
+		"					r.rq.Refill(rows[k], wanted[k])\n",
+		"					if MUTANT {\n						rows[k] = nil\n					}\n					r.rq.Refill(rows[k], wanted[k])\n"}}},
 	{name: "a commit is told before the windows are whole", edits: []edit{{"internal/core/publish.go",
 		"		if len(short) == 0 { // else",
 		"		if len(short) == 0 || MUTANT { // else"}}},
@@ -236,6 +236,6 @@ var mutants = []mutant{
 		"	return s.Exists() && ",
 		"	return (MUTANT || s.Exists()) && "}}},
 	{name: "commits during a hydration are lost", edits: []edit{{"internal/core/publish.go",
-		"				q.buffer = append(q.buffer, t.changes)\n",
-		"				if !MUTANT {\n					q.buffer = append(q.buffer, t.changes)\n				}\n"}}},
+		"			r.buffer = append(r.buffer, t.changes)\n",
+		"			if !MUTANT {\n				r.buffer = append(r.buffer, t.changes)\n			}\n"}}},
 }
