@@ -173,8 +173,8 @@ var mutants = []mutant{
 		"	if k < 0 {\n		return false\n	}\n	l.unmet",
 		"	if k < 0 || MUTANT {\n		return false\n	}\n	l.unmet"}}},
 	{name: "rows that the server does not name are not doubted", edits: []edit{{"internal/core/link.go",
-		"	if q.closed || q.Selection().Limit >= 0 {",
-		"	if MUTANT || q.closed || q.Selection().Limit >= 0 {"}}},
+		"	if !asked {",
+		"	if MUTANT || !asked {"}}},
 	{name: "known revs count pending events", edits: []edit{{"internal/core/ask.go",
 		"	if tp := c.tips[i]; tp != nil {",
 		"	if tp := c.tips[i]; tp != nil && !MUTANT {"}}},
@@ -214,8 +214,8 @@ var mutants = []mutant{
 
 	// Live queries.
 	{name: "a window is not refilled", edits: []edit{{"internal/core/publish.go",
-		"					r.rq.Refill(rows[k], wanted[k])\n",
-		"					if MUTANT {\n						rows[k] = nil\n					}\n					r.rq.Refill(rows[k], wanted[k])\n"}}},
+		"	x.r.rq.Refill(x.rows, x.joined, x.more.Limit)\n",
+		"	if MUTANT {\n		x.rows, x.joined = nil, nil\n	}\n	x.r.rq.Refill(x.rows, x.joined, x.more.Limit)\n"}}},
 	{name: "a commit is told before the windows are whole", edits: []edit{{"internal/core/publish.go",
 		"		if len(short) == 0 { // else",
 		"		if len(short) == 0 || MUTANT { // else"}}},
