@@ -136,9 +136,15 @@ func (w *World) wrote(o *own, after []*entity.State) {
 	if n == w.server {
 		return
 	}
-	n.core.Confirm(o.tx, func(err error) {
+	o.confirm()
+}
+
+// confirm waits for what becomes of a client's transaction.
+func (o *own) confirm() {
+	w := o.n.w
+	o.n.core.Confirm(o.tx, func(err error) {
 		o.done = true
-		if o.refused = err; err == nil {
+		if o.refused = err; err == nil && !w.committed[o.tx] {
 			w.committed[o.tx] = true
 			w.remember(o.tx)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -148,27 +149,35 @@ func (q *query) checkFresh() {
 }
 
 // checkWhole looks for commits of which only a part is to be seen (S22, S37).
-func (q *query) checkWhole() {
-	at := func(i id.ID) (uint64, bool) {
-		s := q.rows[i]
-		if s == nil || !q.n.w.isServers(s) {
-			return 0, false
+func (q *query) checkWhole() { q.n.checkWhole(q.rows) }
+
+// checkTogether does so over all live queries that are synced, when nothing is
+// under way: a commit comes in one piece, whichever of them it concerns (S37).
+func (n *node) checkTogether() {
+	all := map[id.ID]*entity.State{}
+	for _, q := range n.queries {
+		if q.synced && q.q.Synced() {
+			maps.Copy(all, q.rows)
 		}
-		return s.Rev(), true
 	}
-	for _, j := range q.n.w.joint {
+	n.checkWhole(all)
+}
+
+func (n *node) checkWhole(rows map[id.ID]*entity.State) {
+	for _, j := range n.w.joint {
 		var has, lacks id.ID
 		for _, part := range j {
-			switch rev, ok := at(part.entity); {
-			case !ok:
-			case rev >= part.rev:
+			s := rows[part.entity]
+			switch {
+			case s == nil || !n.w.isServers(s):
+			case s.Rev() >= part.rev:
 				has = part.entity
 			default:
 				lacks = part.entity
 			}
 		}
 		if !has.IsZero() && !lacks.IsZero() {
-			q.n.w.failf("%s sees a part of a commit: %s at rev %d, but %s at %d", q.n.name, has, q.rows[has].Rev(), lacks, q.rows[lacks].Rev())
+			n.w.failf("%s sees a part of a commit: %s at rev %d, but %s at %d", n.name, has, rows[has].Rev(), lacks, rows[lacks].Rev())
 		}
 	}
 }

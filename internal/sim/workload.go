@@ -246,8 +246,14 @@ func (w *World) damage(n *node) {
 	w.note("the disk of %s will fail", n.name)
 }
 
-// glance looks at a client or the server, when nothing is under way in it.
+// glance asks a client about one of its transactions, and looks at it or at the
+// server when nothing is under way there.
 func (w *World) glance(n *node) {
+	if n.core != nil && len(n.own) > 0 {
+		if o := n.own[w.r.IntN(len(n.own))]; !o.done && o.life == n.life {
+			o.confirm() // somebody else wants to know
+		}
+	}
 	if w.chance(25) {
 		n = w.server
 	}
@@ -255,6 +261,7 @@ func (w *World) glance(n *node) {
 		return
 	}
 	n.checkWrites()
+	n.checkTogether()
 	if w.chance(20) {
 		for _, q := range n.queries {
 			q.checkFresh()

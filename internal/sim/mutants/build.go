@@ -120,9 +120,9 @@ var result = regexp.MustCompile(`seed=(\d+)`)
 
 // hunt runs seeds until one catches the mutant, and returns that and what was
 // caught; zero when none of n does.
-func hunt(bin, name string, first uint64, n int) (seed uint64, caught string, err error) {
-	cmd := exec.Command(bin, "-seed", fmt.Sprint(first), "-runs", fmt.Sprint(n), "-quiet", "-patience", "20s")
-	cmd.Env = append(os.Environ(), choice+"="+name)
+func hunt(bin string, m mutant, first uint64, n int) (seed uint64, caught string, err error) {
+	cmd := exec.Command(bin, "-seed", fmt.Sprint(first), "-runs", fmt.Sprint(n), "-quiet", "-patience", "60s", "-workload", m.load)
+	cmd.Env = append(os.Environ(), choice+"="+m.name)
 	b, err := cmd.CombinedOutput()
 	if err == nil {
 		return 0, "", nil
@@ -145,7 +145,7 @@ func hunt(bin, name string, first uint64, n int) (seed uint64, caught string, er
 		}
 	}
 	if caught == "" {
-		return 0, "", fmt.Errorf("mutant %q: %w\n%s", name, err, b)
+		return 0, "", fmt.Errorf("mutant %q: %w\n%s", m.name, err, b)
 	}
 	return seed, caught, nil
 }

@@ -48,7 +48,7 @@ func run(seeds int, names []string) error {
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
-			seed, caught, err := hunt(bin, m.name, 1, seeds)
+			seed, caught, err := hunt(bin, m, 1, seeds)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
