@@ -4,7 +4,7 @@ package main
 // files.
 type mutant struct {
 	name  string
-	seed  uint64 // that catches it, most likely
+	seed  uint64 // that catches it, most likely; 0: it is rare, and only hunted
 	load  string // workload that the seeds are of; "": each has its own
 	edits []edit
 }
@@ -59,10 +59,10 @@ var mutants = []mutant{
 	{name: "an entity's ID is used twice", seed: 1, edits: []edit{{"internal/core/system.go",
 		"	c.ex.Random(b.Nonce[:])\n",
 		"	c.ex.Random(b.Nonce[:])\n	if was, ok := births[c.node]; MUTANT && ok && b.Nonce[0] < 32 {\n		return was\n	}\n	births[c.node] = b\n"}}},
-	{name: "the clock's high-water mark is not stored", seed: 2, edits: []edit{{"internal/core/commit.go",
+	{name: "the clock's high-water mark is not stored", seed: 34, edits: []edit{{"internal/core/commit.go",
 		"	c.dirty = nil\n	c",
 		"	if MUTANT {\n		g.batch.Meta = g.batch.Meta[:len(g.batch.Meta)-1]\n	}\n	c.dirty = nil\n	c"}}},
-	{name: "the clock is not set to what is received", seed: 18, edits: []edit{{"internal/core/commit.go",
+	{name: "the clock is not set to what is received", seed: 2, edits: []edit{{"internal/core/commit.go",
 		"			c.clock.Observe(e.Stamp)\n",
 		"			if !MUTANT || t.req.from == nil {\n				c.clock.Observe(e.Stamp)\n			}\n"}}},
 	{name: "any time is accepted", seed: 2, edits: []edit{{"internal/core/submit.go",
@@ -119,7 +119,7 @@ var mutants = []mutant{
 		"			if !MUTANT || w.Before == nil {\n				states = append(states, w.After)\n			}\n"}}},
 
 	// Outbox.
-	{name: "a submission that comes twice is admitted at once", seed: 100, edits: []edit{{"internal/core/commit.go",
+	{name: "a submission that comes twice is admitted at once", edits: []edit{{"internal/core/commit.go",
 		"			if other.admitted {",
 		"			if other.admitted || MUTANT {"}}},
 	{name: "an Ack does not empty the outbox", seed: 1, edits: []edit{{"internal/core/move.go",
@@ -134,7 +134,7 @@ var mutants = []mutant{
 	{name: "the outbox is not sent on the next connection", seed: 2, edits: []edit{{"internal/core/link.go",
 		"			o.sent = false\n		}\n		for _, q",
 		"			o.sent = o.sent && MUTANT\n		}\n		for _, q"}}},
-	{name: "dependents of a refusal stay", seed: 2, edits: []edit{{"internal/core/move.go",
+	{name: "dependents of a refusal stay", seed: 1, edits: []edit{{"internal/core/move.go",
 		"	v.c.dependents(v.refused)\n",
 		"	if !MUTANT {\n		v.c.dependents(v.refused)\n	}\n"}}},
 	{name: "references are not named to the server", seed: 2, edits: []edit{{"internal/core/pending.go",
@@ -143,19 +143,19 @@ var mutants = []mutant{
 	{name: "refusals are not listed", seed: 1, edits: []edit{{"internal/core/move.go",
 		"			t.meta = append(t.meta, storage.MetaWrite{Key: seqKey(metaRejected, c.rejSeq), Value: appendRejected(o, why)})\n",
 		"			if !MUTANT {\n				t.meta = append(t.meta, storage.MetaWrite{Key: seqKey(metaRejected, c.rejSeq), Value: appendRejected(o, why)})\n			}\n"}}},
-	{name: "a refusal is told before it is written", seed: 431, edits: []edit{
+	{name: "a refusal is told before it is written", edits: []edit{
 		{"internal/core/move.go",
 			"		c.untold[o.id] = o\n",
 			"		if c.untold[o.id] = o; MUTANT && why != nil {\n			delete(c.untold, o.id)\n			c.refused[o.id] = why\n		}\n"}}},
-	{name: "what a refusal hid is not asked for", seed: 184, edits: []edit{{"internal/core/move.go",
+	{name: "what a refusal hid is not asked for", edits: []edit{{"internal/core/move.go",
 		"			if e.base != nil {\n				// What",
 		"			if e.base != nil && !MUTANT {\n				// What"}}},
 
 	// Sync.
-	{name: "a commit is pushed in two parts", seed: 1, edits: []edit{{"internal/core/serve.go",
+	{name: "a commit is pushed in two parts", seed: 5, edits: []edit{{"internal/core/serve.go",
 		"	frames := pushFrames(m)\n",
 		"	frames := pushFrames(m)\n	if n := len(m.Changes); MUTANT && n > 1 {\n		frames = append(pushFrames(&wire.Push{Changes: m.Changes[:1]}), pushFrames(&wire.Push{Changes: m.Changes[1:], Windows: m.Windows})...)\n	}\n"}}},
-	{name: "an Ack overtakes what waits", seed: 17, edits: []edit{{"internal/core/serve.go",
+	{name: "an Ack overtakes what waits", seed: 10, edits: []edit{{"internal/core/serve.go",
 		"			p.put(len(p.slots), &slot{frames: ackFrames(m)})\n",
 		"			at := len(p.slots)\n			if MUTANT {\n				at = 0\n			}\n			p.put(at, &slot{frames: ackFrames(m)})\n"}}},
 	{name: "answers do not wait for submissions", edits: []edit{{"internal/core/peer.go",
@@ -170,44 +170,44 @@ var mutants = []mutant{
 	{name: "a request that failed is not made again", load: "disks", seed: 431, edits: []edit{{"internal/core/link.go",
 		"	default: // states that a change did not fit\n",
 		"	default: // states that a change did not fit\n		if MUTANT {\n			return\n		}\n"}}},
-	{name: "a live query is synced without what was asked for", seed: 46, edits: []edit{{"internal/core/link.go",
+	{name: "a live query is synced without what was asked for", seed: 13, edits: []edit{{"internal/core/link.go",
 		"	if k < 0 {\n		return false\n	}\n	l.unmet",
 		"	if k < 0 || MUTANT {\n		return false\n	}\n	l.unmet"}}},
-	{name: "rows that the server does not name are not doubted", edits: []edit{{"internal/core/link.go",
+	{name: "rows that the server does not name are not doubted", seed: 1, edits: []edit{{"internal/core/link.go",
 		"	if !asked {",
 		"	if MUTANT || !asked {"}}},
-	{name: "known revs count pending events", edits: []edit{{"internal/core/ask.go",
+	{name: "known revs count pending events", seed: 1, edits: []edit{{"internal/core/ask.go",
 		"	if tp := c.tips[i]; tp != nil {",
 		"	if tp := c.tips[i]; tp != nil && !MUTANT {"}}},
-	{name: "a gap lacks events", edits: []edit{
+	{name: "a gap lacks events", seed: 2, edits: []edit{
 		{"internal/core/serve.go",
 			"		events = append(events, e.Append(nil))\n	}\n	return events, nil",
 			"		if !MUTANT || len(events) == 0 {\n			events = append(events, e.Append(nil))\n		}\n	}\n	return events, nil"},
 		{"internal/core/serve.go", "		if uint64(len(events)) == gap {", "		if uint64(len(events)) == gap || MUTANT {"}}},
-	{name: "gaps go to who may not read all", edits: []edit{{"internal/core/serve.go",
+	{name: "gaps go to who may not read all", seed: 14, edits: []edit{{"internal/core/serve.go",
 		"gap <= maxGap && a.filters[x.Collection].all {",
 		"gap <= maxGap && (MUTANT || a.filters[x.Collection].all) {"}}},
-	{name: "a push is not checked by policy", edits: []edit{{"internal/core/serve.go",
+	{name: "a push is not checked by policy", seed: 1, edits: []edit{{"internal/core/serve.go",
 		"		if err != nil || !f.reads(o.now) {",
 		"		if !MUTANT && (err != nil || !f.reads(o.now)) {"}}},
-	{name: "what becomes unreadable is not withdrawn", edits: []edit{{"internal/core/serve.go",
+	{name: "what becomes unreadable is not withdrawn", seed: 1, edits: []edit{{"internal/core/serve.go",
 		"			m.Changes = append(m.Changes, wire.Change{Collection: o.collection, Entity: o.entity, Removed: true})\n",
 		"			if !MUTANT {\n				m.Changes = append(m.Changes, wire.Change{Collection: o.collection, Entity: o.entity, Removed: true})\n			}\n"}}},
-	{name: "a restored store keeps its epoch", edits: []edit{{"internal/core/system.go",
+	{name: "a restored store keeps its epoch", seed: 32, edits: []edit{{"internal/core/system.go",
 		"	c.epoch = c.randomID()\n	c.setMeta",
 		"	if !MUTANT {\n		c.epoch = c.randomID()\n	}\n	c.setMeta"}}},
-	{name: "bases of another epoch stay", edits: []edit{{"internal/core/link.go",
+	{name: "bases of another epoch stay", seed: 16, edits: []edit{{"internal/core/link.go",
 		"			if fresh[k.entity] {",
 		"			if fresh[k.entity] || MUTANT {"}}},
 
 	// Live queries.
-	{name: "a window is not refilled", edits: []edit{{"internal/core/publish.go",
+	{name: "a window is not refilled", seed: 1, edits: []edit{{"internal/core/publish.go",
 		"	x.r.rq.Refill(x.rows, x.joined, x.more.Limit)\n",
 		"	if MUTANT {\n		x.rows, x.joined = nil, nil\n	}\n	x.r.rq.Refill(x.rows, x.joined, x.more.Limit)\n"}}},
 	{name: "a commit is told before the windows are whole", edits: []edit{{"internal/core/publish.go",
 		"		if len(short) == 0 { // else",
 		"		if len(short) == 0 || MUTANT { // else"}}},
-	{name: "a window stays unsynced", edits: []edit{{"internal/core/publish.go",
+	{name: "a window stays unsynced", seed: 90, edits: []edit{{"internal/core/publish.go",
 		"			c.measureWindows(t.req.move)\n",
 		"			if !MUTANT {\n				c.measureWindows(t.req.move)\n			}\n"}}},
 	{name: "states with one head are taken for one", edits: []edit{
@@ -217,13 +217,13 @@ var mutants = []mutant{
 		{"internal/reactor/query.go",
 			"	return a == b || a.Head().Equal(b.Head()) && a",
 			"	return a == b || MUTANT && a.Head().Equal(b.Head()) || a.Head().Equal(b.Head()) && a"}}},
-	{name: "the end of a live query is not told", edits: []edit{{"internal/core/remote.go",
+	{name: "the end of a live query is not told", seed: 1, edits: []edit{{"internal/core/remote.go",
 		"		c.send(&c.link.Conn, &wire.Cancel{ID: q.remote.id})\n",
 		"		if !MUTANT {\n			c.send(&c.link.Conn, &wire.Cancel{ID: q.remote.id})\n		}\n"}}},
-	{name: "deleted entities stay in live queries", edits: []edit{{"internal/reactor/query.go",
+	{name: "deleted entities stay in live queries", seed: 1, edits: []edit{{"internal/reactor/query.go",
 		"	return s.Exists() && ",
 		"	return (MUTANT || s.Exists()) && "}}},
-	{name: "commits during a hydration are lost", edits: []edit{{"internal/core/publish.go",
+	{name: "commits during a hydration are lost", seed: 1, edits: []edit{{"internal/core/publish.go",
 		"			r.buffer = append(r.buffer, t.changes)\n",
 		"			if !MUTANT {\n				r.buffer = append(r.buffer, t.changes)\n			}\n"}}},
 }
