@@ -364,9 +364,7 @@ func (w *World) edit(n *node, subject string) {
 			o.tips = append(o.tips, t.ID)
 		}
 	}
-	for _, r := range req.Requires {
-		o.required = append(o.required, r)
-	}
+	o.required = append(o.required, req.Requires...)
 	life := n.life
 	o.life = life
 	req.Done = func(after []*entity.State, err error) {
