@@ -79,6 +79,25 @@ func extra(k int) []event.Operation {
 	return []event.Operation{lww.Set("extra", v)}
 }
 
+// S57: inside JSON CONTAINS is about the elements of an array or the parts of a
+// text, whichever is there.
+func TestTextThatContains(t *testing.T) {
+	rx := reactor.New()
+	q := reactor.NewQuery(bind(t, ankqltest.Model(), "extra.s CONTAINS 'bc'"), nil)
+	rx.Add(q)
+	w := newWorld(t)
+	for _, text := range []string{`"abcd"`, `["bc"]`, `"xyz"`, `["abcd"]`, `7`} {
+		v, err := value.ParseJSON(`{"s": ` + text + `}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rx.Apply(commit(w.change("album", id.ID{}, lww.Set("extra", v))), quiet, unfailing(t))
+	}
+	if q.Len() != 2 || rx.Stats().Residual != 0 {
+		t.Errorf("%d rows, %+v", q.Len(), rx.Stats())
+	}
+}
+
 // The more selective of two equalities is the one that fewer queries ask for.
 func TestMostSelectiveConjunct(t *testing.T) {
 	rx := reactor.New()

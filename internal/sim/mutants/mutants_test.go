@@ -50,13 +50,3 @@ func TestMutantsAreCaught(t *testing.T) {
 		})
 	}
 }
-
-// A mutant whose text is not there says so.
-func TestStaleMutant(t *testing.T) {
-	defer func(was []mutant) { mutants = was }(mutants)
-	mutants = []mutant{{name: "stale", edits: []edit{{"go.mod", "no such text", ""}}}}
-	_, err := mutate("../../..", t.TempDir())
-	if err == nil || !strings.Contains(err.Error(), "renew the mutant") {
-		t.Fatal(err)
-	}
-}

@@ -9,8 +9,7 @@ type mutant struct {
 	edits []edit
 }
 
-// edit replaces old, which occurs once in file, by text. There MUTANT stands
-// for whether the mutant is chosen.
+// edit is a [mutate.Edit], for the table.
 type edit struct{ file, old, text string }
 
 // helpers are Go files that are added to packages, for mutants whose edits need
