@@ -3,7 +3,9 @@ package ankurah
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/ankurah/ankurah-go/internal/core"
@@ -25,10 +27,11 @@ const maxQueued = 64
 
 // live is a live query without its model's type.
 type live struct {
-	n      *Node
-	q      *core.Query
-	source signal.Source
-	ready  chan struct{} // closed when the first rows are there, or the query failed
+	n       *Node
+	subject string // of who asked
+	q       *core.Query
+	source  signal.Source
+	ready   chan struct{} // closed when the first rows are there, or the query failed
 
 	mu       sync.Mutex
 	handlers []*handler
@@ -69,7 +72,7 @@ func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string
 	if err != nil {
 		return nil, err
 	}
-	l := &live{n: s.n, ready: make(chan struct{}), done: make(chan struct{})}
+	l := &live{n: s.n, subject: s.p.Subject, ready: make(chan struct{}), done: make(chan struct{})}
 	s.n.do(func() {
 		if s.n.closing {
 			err = errClosed
@@ -203,6 +206,10 @@ func (q *LiveQuery[V]) SetSelection(ctx context.Context, query string, args ...a
 	if err != nil {
 		return err
 	}
+	return q.reselect(ctx, sel)
+}
+
+func (q *LiveQuery[V]) reselect(ctx context.Context, sel *selection) error {
 	there := make(chan struct{})
 	q.l.n.do(func() { q.l.n.core.SetSelection(q.l.q, sel.sel, sel.allow, func() { close(there) }) })
 	select {
@@ -213,6 +220,23 @@ func (q *LiveQuery[V]) SetSelection(ctx context.Context, query string, args ...a
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// LoadMore makes a window n rows longer, in place; what comes into it comes as
+// one change set. It does nothing to a query without LIMIT.
+func (q *LiveQuery[V]) LoadMore(ctx context.Context, n int) error {
+	if n < 0 {
+		return errors.New("ankurah: LoadMore of " + strconv.Itoa(n) + " rows: a window only grows")
+	}
+	q.l.n.mu.Lock()
+	sel, allow := q.l.q.Asked()
+	q.l.n.mu.Unlock()
+	if sel.Limit < 0 {
+		return q.l.over()
+	}
+	longer := *sel
+	longer.Limit = min(sel.Limit, math.MaxInt-n) + n
+	return q.reselect(ctx, &selection{&longer, allow})
 }
 
 // Cursor returns the position of v in the query's order, for AFTER.

@@ -50,6 +50,7 @@ type result struct {
 	buffer    [][]reactor.Change // commits since the snapshot that is being read
 	short     bool               // waits for rows
 	gone      bool               // nobody shows it
+	changed   uint64             // when it changed last, in milliseconds since the Unix epoch
 	behind    []reactor.Change   // to what rows may refer to, not told yet
 }
 
@@ -63,6 +64,15 @@ func (q *Query) now() *reactor.Query {
 
 // Rows returns the query's rows; the slice is the caller's.
 func (q *Query) Rows() []*entity.State { return q.now().Rows() }
+
+// Asked returns what was asked for last and the check beside it.
+func (q *Query) Asked() (*ankql.Selection, func(*entity.State) bool) {
+	r := q.next
+	if r == nil {
+		r = q.res
+	}
+	return r.rq.Selection(), r.allow
+}
 
 // CursorOf returns the position of a row in the query's order.
 func (q *Query) CursorOf(s *entity.State) *ankql.Cursor { return q.now().CursorOf(s) }

@@ -57,6 +57,9 @@ func (c *Core) setSynced(q *Query, synced bool) {
 // deliver hands over what happened to a result.
 func (c *Core) deliver(r *result) {
 	changes := r.rq.Take()
+	if len(changes) > 0 {
+		r.changed = c.ex.Now()
+	}
 	behind := r.behind
 	r.behind = nil
 	for _, q := range r.shown {

@@ -68,11 +68,12 @@ type Query struct {
 	forgot bool // the rows have to be read again
 
 	// Of the reactor that it is registered with.
-	regs  []registration
-	round uint64
-	run   []Change // that are to be offered
-	first int      // of the changes of the commit, in run
-	last  int
+	regs     []registration
+	residual bool
+	round    uint64
+	run      []Change // that are to be offered
+	first    int      // of the changes of the commit, in run
+	last     int
 
 	offered, touched uint64
 }

@@ -49,7 +49,7 @@ type Reactor struct {
 // Stats counts what a reactor has and what it did.
 type Stats struct {
 	Queries  int    // registered
-	Residual int    // of them, offered every commit in their collection
+	Residual int    // of them, offered every commit in their collection, or every one of an entity that has some property
 	Commits  uint64 // applied
 	Changes  uint64 // of entities in them
 	Offered  uint64 // times that a query evaluated a change
@@ -66,13 +66,14 @@ func New() *Reactor {
 // Add registers a query.
 func (r *Reactor) Add(q *Query) {
 	c := in(r.byCollection, q.sel.Collection)
-	routes, _, ok := c.routes(q.sel.Where)
+	routes, cost, ok := c.routes(q.sel.Where)
 	c.register(q, routes, ok)
+	q.residual = !ok || cost >= costNotNull
 	for _, name := range behind(q.sel) {
 		in(r.behind, name).registerBehind(q)
 	}
 	r.stats.Queries++
-	if !ok {
+	if q.residual {
 		r.stats.Residual++
 	}
 }
@@ -92,7 +93,7 @@ func (r *Reactor) Remove(q *Query) {
 		return
 	}
 	r.stats.Queries--
-	if !q.regs[0].routed {
+	if q.residual {
 		r.stats.Residual--
 	}
 	for k := range q.regs {

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
@@ -255,6 +256,29 @@ func (c *collection) routesToElement(e *ankql.Binary) ([]route, bool) {
 		out = append(out, route{at: at, kind: inText})
 	}
 	return out, true
+}
+
+// Route says what changes are found by that may concern the query: paths and
+// what is looked up under them; "" when all in its collection are offered.
+func (q *Query) Route() string {
+	if q.regs == nil || !q.regs[0].routed {
+		return ""
+	}
+	how := [...]string{atPoint: "value", atElement: "element", inText: "text", inRange: "range"}
+	var out []string
+	for _, r := range q.regs[0].routes {
+		by := how[r.kind]
+		if r.kind == inRange && q.residual {
+			by = "presence"
+		}
+		if x := ankql.PrintExpr(r.at.path) + " by " + by; !slices.Contains(out, x) {
+			out = append(out, x)
+		}
+	}
+	if out == nil {
+		return "never"
+	}
+	return strings.Join(out, ", ")
 }
 
 // find calls f with the queries that a state takes a route to.
