@@ -228,10 +228,13 @@ func (rd reader) aggregate(ctx context.Context, a *ankql.Aggregation) ([]ankql.G
 	if err := rd.n.principal(rd.p); err != nil {
 		return nil, err
 	}
+	if err := rd.live(); err != nil {
+		return nil, err
+	}
+	if groups, ok, err := rd.remoteGroups(ctx, narrowed); ok || err != nil {
+		return groups, err
+	}
 	if !rd.remote() && rd.edits() == 0 {
-		if err := rd.live(); err != nil {
-			return nil, err
-		}
 		snap, err := rd.n.current()
 		if err != nil {
 			return nil, err

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
 	"strconv"
-	"sync"
 
 	"github.com/ankurah/ankurah-go/internal/core"
 	"github.com/ankurah/ankurah-go/internal/reactor"
@@ -21,38 +19,11 @@ type LiveQuery[V AnyView] struct {
 	bind func(ctx context.Context, query string, args []any) (*selection, error)
 }
 
-// maxQueued bounds the change sets that wait for a slow callback; more of them
-// are merged, whole commits at a time (S55).
-const maxQueued = 64
-
 // live is a live query without its model's type.
 type live struct {
-	n       *Node
+	feed[reactor.RowChange]
 	subject string // of who asked
 	q       *core.Query
-	source  signal.Source
-	ready   chan struct{} // closed when the first rows are there, or the query failed
-
-	mu       sync.Mutex
-	handlers []*handler
-	queue    []delivery
-	draining bool
-	closed   bool
-	err      error
-	done     chan struct{} // closed when closed and no callback runs
-	synced   chan struct{} // closed when the rows are synced or the query ended; nil while nobody waits
-}
-
-type handler struct {
-	call func([]reactor.RowChange)
-	gone bool
-}
-
-// delivery is one change set for some handlers.
-type delivery struct {
-	changes []reactor.RowChange
-	to      []*handler
-	initial bool // the rows that were there when a handler came
 }
 
 // Query returns a live query: its rows now, and from then on whatever commits
@@ -72,7 +43,11 @@ func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string
 	if err != nil {
 		return nil, err
 	}
-	l := &live{n: s.n, subject: s.p.Subject, ready: make(chan struct{}), done: make(chan struct{})}
+	l := &live{feed: newFeed[reactor.RowChange](s.n), subject: s.p.Subject}
+	l.synced = func() bool { return l.q.Synced() }
+	l.merge = func(first, then []reactor.RowChange) []reactor.RowChange {
+		return coalesce(first, then, l.q.Selection())
+	}
 	s.n.do(func() {
 		if s.n.closing {
 			err = errClosed
@@ -89,13 +64,7 @@ func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string
 		return nil, err
 	}
 	q := &LiveQuery[V]{l: l, view: c.b.view, bind: bind}
-	select {
-	case <-l.ready:
-		err = l.failure()
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	if err != nil {
+	if err = l.begun(ctx); err != nil {
 		q.Close()
 		return nil, err
 	}
@@ -123,33 +92,7 @@ func (q *LiveQuery[V]) Synced() bool {
 }
 
 // WaitSynced waits until Synced, or returns why the query has ended.
-func (q *LiveQuery[V]) WaitSynced(ctx context.Context) error {
-	l := q.l
-	for {
-		l.n.mu.Lock()
-		l.mu.Lock()
-		synced, closed, err := l.q.Synced(), l.closed, l.err
-		if l.synced == nil {
-			l.synced = make(chan struct{})
-		}
-		news := l.synced
-		l.mu.Unlock()
-		l.n.mu.Unlock()
-		switch {
-		case err != nil:
-			return err
-		case closed:
-			return errClosed
-		case synced:
-			return nil
-		}
-		select {
-		case <-news:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
+func (q *LiveQuery[V]) WaitSynced(ctx context.Context) error { return q.l.waitSynced(ctx) }
 
 // Get returns the rows and makes the function that t was given to depend on
 // them.
@@ -163,7 +106,12 @@ func (q *LiveQuery[V]) Get(t *signal.Tracker) []V {
 // node, one call at a time in commit order. A slow f delays only this query's
 // callbacks. The returned function ends the calls.
 func (q *LiveQuery[V]) OnChange(f func(ChangeSet[V])) (stop func()) {
-	h := &handler{call: func(changes []reactor.RowChange) {
+	return q.l.subscribe(func() (initial []reactor.RowChange) {
+		for _, s := range q.l.q.Rows() {
+			initial = append(initial, reactor.RowChange{Kind: reactor.Initial, After: s})
+		}
+		return initial
+	}, func(changes []reactor.RowChange) {
 		cs := ChangeSet[V]{make([]Change[V], len(changes))}
 		for k, c := range changes {
 			out := Change[V]{Kind: ChangeKind(c.Kind), Created: c.Created, Events: c.Events}
@@ -176,27 +124,7 @@ func (q *LiveQuery[V]) OnChange(f func(ChangeSet[V])) (stop func()) {
 			cs.Changes[k] = out
 		}
 		f(cs)
-	}}
-	l := q.l
-	l.n.mu.Lock()
-	defer l.n.mu.Unlock()
-	var initial []reactor.RowChange
-	for _, s := range l.q.Rows() {
-		initial = append(initial, reactor.RowChange{Kind: reactor.Initial, After: s})
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return func() {}
-	}
-	l.handlers = append(slices.Clip(l.handlers), h)
-	l.enqueue(delivery{initial, []*handler{h}, true})
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		h.gone = true
-		l.handlers = slices.DeleteFunc(slices.Clone(l.handlers), func(o *handler) bool { return o == h })
-	}
+	})
 }
 
 // SetSelection changes what the query selects, in place; the difference comes
@@ -263,83 +191,6 @@ func (q *LiveQuery[V]) Close() {
 // Done is closed when the query is closed and its last callback has returned.
 func (q *LiveQuery[V]) Done() <-chan struct{} { return q.l.done }
 
-// over returns why the query has ended, nil while it lives.
-func (l *live) over() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed && l.err == nil {
-		return errQueryClosed
-	}
-	return l.err
-}
-
-func (l *live) failure() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
-}
-
-// close ends deliveries.
-func (l *live) close(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return
-	}
-	l.closed, l.err, l.queue, l.handlers = true, err, nil, nil
-	l.news()
-	if !l.draining {
-		close(l.done)
-	}
-}
-
-// enqueue adds a delivery and sees to it that somebody delivers. l.mu is held.
-func (l *live) enqueue(d delivery) {
-	if n := len(l.queue); n >= maxQueued && slices.Equal(l.queue[n-1].to, d.to) {
-		l.queue[n-1].changes = coalesce(l.queue[n-1].changes, d.changes, l.q.Selection())
-	} else {
-		l.queue = append(l.queue, d)
-	}
-	if !l.draining {
-		l.draining = true
-		l.n.work.Add(1)
-		go l.drain()
-	}
-}
-
-// drain delivers until nothing is left.
-func (l *live) drain() {
-	defer l.n.work.Done()
-	for {
-		l.mu.Lock()
-		if len(l.queue) == 0 {
-			l.draining = false
-			if l.closed {
-				close(l.done)
-			}
-			l.mu.Unlock()
-			return
-		}
-		d := l.queue[0]
-		l.queue = l.queue[1:]
-		l.mu.Unlock()
-		for _, h := range d.to {
-			l.mu.Lock()
-			skip := l.closed || h.gone
-			l.mu.Unlock()
-			if !skip && (d.initial || len(d.changes) > 0) {
-				l.n.contained("a live query's callback", func() { h.call(d.changes) })
-			}
-		}
-		l.mu.Lock()
-		closed := l.closed
-		l.mu.Unlock()
-		if !closed {
-			l.n.contained("an effect on a live query", l.source.Notify)
-		}
-	}
-}
-
 // sink is a live query as the core sees it; its methods run under the core's
 // lock.
 type sink live
@@ -348,37 +199,10 @@ type sink live
 func (s *sink) Ready() { close(s.ready) }
 
 // Changed queues a change set.
-func (s *sink) Changed(changes []reactor.RowChange) {
-	l := (*live)(s)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.closed {
-		l.enqueue(delivery{changes, l.handlers, false})
-	}
-}
+func (s *sink) Changed(changes []reactor.RowChange) { s.deliver(changes) }
 
 // Synced tells those who wait.
-func (s *sink) Synced(bool) {
-	l := (*live)(s)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.news()
-}
-
-// news lets those look again who wait in WaitSynced. l.mu is held.
-func (l *live) news() {
-	if l.synced != nil {
-		close(l.synced)
-		l.synced = nil
-	}
-}
+func (s *sink) Synced(bool) { s.tell() }
 
 // Failed ends the query.
-func (s *sink) Failed(err error) {
-	(*live)(s).close(err)
-	select {
-	case <-s.ready:
-	default:
-		close(s.ready)
-	}
-}
+func (s *sink) Failed(err error) { s.fail(err) }

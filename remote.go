@@ -139,6 +139,29 @@ func (rd reader) remoteCount(ctx context.Context, sel *ankql.Selection) (n int64
 	return n, err == nil && !pending, err
 }
 
+// remoteGroups asks the server for the groups of an aggregate selection. ok is
+// as of remoteCount.
+func (rd reader) remoteGroups(ctx context.Context, a *ankql.Aggregation) (groups []ankql.Group, ok bool, err error) {
+	if !rd.remote() || rd.edits() > 0 {
+		return nil, false, nil
+	}
+	pending := false
+	err = rd.n.ask(ctx, func(done func(error)) func() {
+		if pending = len(rd.n.core.PendingIn(a.Rows.Collection)) > 0; pending {
+			done(nil)
+			return func() {}
+		}
+		return rd.n.core.AggregateRemote(a, func(all []ankql.Group, err error) {
+			groups = all
+			done(err)
+		})
+	})
+	if errors.Is(err, ErrDisconnected) {
+		return nil, false, nil
+	}
+	return groups, err == nil && !pending, err
+}
+
 // remoteHistory is the history that the server tells, and the pending events
 // behind it.
 func (n *Node) remoteHistory(ctx context.Context, collection string, id ID, yield func(Event, error) bool) error {

@@ -63,9 +63,9 @@ func (s *state) empty() bool {
 // canonical returns the value of a path in a row, so that equal values are
 // identical: a number is of the declared type if that holds it, else an int64
 // if it is whole, else a float64.
-func canonical(x *ankql.Path, r ankql.Row) value.Value {
-	v := x.Value(r)
-	declared := x.Type.Kind
+func canonical(x *ankql.Path, r ankql.Row) value.Value { return as(x.Type.Kind, x.Value(r)) }
+
+func as(declared value.Kind, v value.Value) value.Value {
 	if !v.Kind().Numeric() || v.Kind() == declared {
 		return v
 	}
@@ -174,7 +174,7 @@ func (t *Table) decode(b []byte) (*state, error) {
 		case 2:
 			r.Repeated()
 			if body := r.Bytes(); len(s.cells) < len(t.columns) {
-				s.cells = append(s.cells, decodeCell(r, body))
+				s.cells = append(s.cells, decodeCell(r, body, t.columns[len(s.cells)].path.Type.Kind))
 			} else {
 				r.FailWith(errColumns)
 			}
@@ -188,7 +188,7 @@ func (t *Table) decode(b []byte) (*state, error) {
 	return s, r.Err()
 }
 
-func decodeCell(outer *pb.Reader, body []byte) (c cell) {
+func decodeCell(outer *pb.Reader, body []byte, declared value.Kind) (c cell) {
 	r := pb.NewReader("column", body)
 	var limbs []byte
 	from := int64(0)
@@ -215,9 +215,9 @@ func decodeCell(outer *pb.Reader, body []byte) (c cell) {
 		case 9:
 			from = count(r)
 		case 10:
-			c.min = decodeValue(r)
+			c.min = as(declared, decodeValue(r))
 		case 11:
-			c.max = decodeValue(r)
+			c.max = as(declared, decodeValue(r))
 		default:
 			r.Unknown()
 		}

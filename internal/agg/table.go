@@ -63,9 +63,45 @@ type Change struct {
 // Key returns the values that the group's rows have in common.
 func (c *Change) Key() []value.Value { return c.g.now.Key }
 
-// Seen reports whether the result shows a difference.
-func (c *Change) Seen() bool {
-	return c.Before == nil || c.After == nil || !slices.EqualFunc(c.Before.Values, c.After.Values, identical)
+// Seen returns the changes that show in the result.
+func Seen(changes []Change) []Change {
+	return slices.DeleteFunc(slices.Clone(changes), func(c Change) bool {
+		return c.Before != nil && c.After != nil && slices.EqualFunc(c.Before.Values, c.After.Values, identical)
+	})
+}
+
+// Merge returns what two change sets, one after the other, come to.
+func (t *Table) Merge(first, then []Change) []Change {
+	out := slices.Clone(first)
+	at := make(map[string]int, len(out))
+	for k := range out {
+		at[out[k].g.id] = k
+	}
+	for _, c := range then {
+		if k, there := at[c.g.id]; there {
+			out[k].After, out[k].g = c.After, c.g
+		} else {
+			out = append(out, c)
+		}
+	}
+	out = slices.DeleteFunc(out, func(c Change) bool { return c.Before == nil && c.After == nil })
+	t.sort(out)
+	return out
+}
+
+// sort puts what left first, then the rest, both in the order of the result.
+func (t *Table) sort(changes []Change) {
+	slices.SortFunc(changes, func(a, b Change) int {
+		switch {
+		case a.After == nil && b.After == nil:
+			return t.compareTo(a.g, a.Before, b.g, b.Before)
+		case a.After == nil:
+			return -1
+		case b.After == nil:
+			return 1
+		}
+		return t.compareTo(a.g, a.After, b.g, b.After)
+	})
 }
 
 // New returns a table without rows.
@@ -235,8 +271,11 @@ func (t *Table) group(key []value.Value) *group {
 }
 
 // compare orders groups as the result does.
-func (t *Table) compare(x, y *group) int {
-	if c := t.a.Compare(&x.now, &y.now); c != 0 {
+func (t *Table) compare(x, y *group) int { return t.compareTo(x, &x.now, y, &y.now) }
+
+// compareTo orders groups by what they are, or were, at some time.
+func (t *Table) compareTo(x *group, of *ankql.Group, y *group, to *ankql.Group) int {
+	if c := t.a.Compare(of, to); c != 0 {
 		return c
 	}
 	return strings.Compare(x.id, y.id) // lists of no declared type
@@ -329,6 +368,17 @@ func (t *Table) Groups() []ankql.Group {
 	return out
 }
 
+// All returns the result as changes from nothing.
+func (t *Table) All() []Change {
+	t.settle()
+	out := make([]Change, 0, t.size())
+	t.order.each(t.a.Limit, func(g **group) {
+		now := (*g).now
+		out = append(out, Change{After: &now, g: *g})
+	})
+	return out
+}
+
 // size returns the number of groups in the result.
 func (t *Table) size() int {
 	if t.a.Limit >= 0 {
@@ -345,18 +395,15 @@ func (t *Table) Take() []Change {
 	if len(t.news) == 0 {
 		return nil
 	}
-	var gone, rest []Change
+	var changes []Change
 	for _, g := range t.concerned() {
 		c := Change{Before: g.taken, g: g}
 		if g.shown {
 			now := g.now
 			c.After = &now
 		}
-		switch g.taken = c.After; {
-		case c.After != nil:
-			rest = append(rest, c)
-		case c.Before != nil:
-			gone = append(gone, c)
+		if g.taken = c.After; c.Before != nil || c.After != nil {
+			changes = append(changes, c)
 		}
 	}
 	for _, g := range t.news {
@@ -367,9 +414,8 @@ func (t *Table) Take() []Change {
 	}
 	clear(t.news)
 	t.news = t.news[:0]
-	slices.SortFunc(gone, func(a, b Change) int { return t.compare(a.g, b.g) })
-	slices.SortFunc(rest, func(a, b Change) int { return t.compare(a.g, b.g) })
-	return append(gone, rest...)
+	t.sort(changes)
+	return changes
 }
 
 // concerned returns the groups that Take tells of, and notes which of them the
@@ -427,11 +473,33 @@ func (t *Table) Put(key []value.Value, encoded []byte) error {
 			return err
 		}
 	}
+	key = slices.Clone(key)
+	for k, x := range t.a.Group {
+		key[k] = as(x.Type.Kind, key[k]) // its types may be declared otherwise there
+	}
 	g := t.group(key)
 	t.touch(g)
 	g.base = base
 	return nil
 }
+
+// Inherit lets Take tell the difference to what was last taken of another
+// table of a selection with the same columns, which is of no more use.
+func (t *Table) Inherit(o *Table) {
+	for _, id := range slices.Sorted(maps.Keys(o.groups)) {
+		if was := o.groups[id]; was.taken != nil {
+			g := t.group(was.now.Key)
+			t.touch(g)
+			g.taken, g.shown = was.taken, true
+			if t.a.Limit >= 0 {
+				t.shown = append(t.shown, g)
+			}
+		}
+	}
+}
+
+// Changed reports whether there is something to take.
+func (t *Table) Changed() bool { return len(t.news) > 0 }
 
 // Clear forgets what another node said of groups.
 func (t *Table) Clear() {

@@ -184,6 +184,7 @@ func TestTableIsFresh(t *testing.T) {
 		}
 		a := bind(t, model, text, args...)
 		tab, seen := New(a), replay{}
+		var held []Change
 		var rows []*ankqltest.Row
 		for step := range 25 {
 			for range r.IntN(4) {
@@ -221,7 +222,11 @@ func TestTableIsFresh(t *testing.T) {
 				t.Fatalf("round %d: %s: kept by deltas %s", round, a, s)
 			}
 			if r.IntN(3) > 0 {
-				seen.take(t, tab.Take())
+				held = tab.Merge(held, tab.Take())
+			}
+			if r.IntN(3) > 0 && !tab.Changed() {
+				seen.take(t, held)
+				held = nil
 				if s := same(seen.sorted(a), got); s != "" {
 					t.Fatalf("round %d: %s: by what was taken %s", round, a, s)
 				}
@@ -337,6 +342,33 @@ func TestTableUponAnother(t *testing.T) {
 
 func hasExtremes(a *ankql.Aggregation) bool {
 	return slices.ContainsFunc(a.Items, func(i ankql.Aggregate) bool { return i.Func == ankql.Min || i.Func == ankql.Max })
+}
+
+// A table that takes another's place tells the difference.
+func TestInherit(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	m := ankqltest.Model()
+	for range 300 {
+		text, args := ankqltest.RandomAggregate(r, m)
+		a := bind(t, m, text, args...)
+		tab, seen := New(a), replay{}
+		for range 4 {
+			for range r.IntN(8) {
+				tab.Add(ankqltest.RandomRow(r, m))
+			}
+			seen.take(t, tab.Take())
+			next := New(a)
+			for range r.IntN(8) {
+				next.Add(ankqltest.RandomRow(r, m))
+			}
+			next.Inherit(tab)
+			tab = next
+			seen.take(t, tab.Take())
+			if s := same(seen.sorted(a), tab.Groups()); s != "" {
+				t.Fatalf("%s: by what was taken %s", a, s)
+			}
+		}
+	}
 }
 
 // MIN and MAX get to know pending rows; what they hide stays until the server

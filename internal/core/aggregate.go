@@ -1,13 +1,54 @@
 package core
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
+	"strconv"
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/agg"
+	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
 )
+
+// AggregateSink receives what happens to a live aggregate, as a [Sink] does of
+// a live query.
+type AggregateSink interface {
+	// Ready says that the first groups are there.
+	Ready()
+	// Changed hands over what one or several whole commits did. A group may be
+	// what it was.
+	Changed(changes []agg.Change)
+	// Failed ends the aggregate.
+	Failed(err error)
+	// Synced says whether the groups are what a durable node says they are. It
+	// is called on ephemeral nodes only.
+	Synced(synced bool)
+}
+
+// Aggregate is a registered live aggregate.
+type Aggregate struct {
+	n       uint64 // which one it is
+	a       *ankql.Aggregation
+	allow   func(*entity.State) bool
+	sink    AggregateSink
+	ra      *reactor.Aggregate // nil before the first groups are there
+	reading *aggregateRead     // nil when none is under way
+	waiting []func()           // to be called when what is read is there
+	closed  bool
+	remote  *remoteAggregate // of an ephemeral node: what it is to the server
+}
+
+// aggregateRead is a result that is being read.
+type aggregateRead struct {
+	ra     *reactor.Aggregate
+	buffer [][]reactor.Change // what commits since the snapshot did to the collection
+}
 
 // NarrowAggregate is [Core.Narrow] of an aggregate selection: who may not read
 // a row does not have it counted (S38, S60).
@@ -38,3 +79,314 @@ func Groups(ctx context.Context, snap *Snap, a *ankql.Aggregation, allow func(*e
 	}
 	return t, nil
 }
+
+// SubscribeAggregate registers a live aggregate over a narrowed selection, which
+// [Core.StartAggregate] gives groups.
+func (c *Core) SubscribeAggregate(a *ankql.Aggregation, allow func(*entity.State) bool, sink AggregateSink) *Aggregate {
+	c.serial++
+	q := &Aggregate{n: c.serial, a: a, allow: allow, sink: sink}
+	name := a.Rows.Collection
+	c.aggregates[name] = append(slices.Clip(c.aggregates[name]), q)
+	if !c.cfg.Durable {
+		q.remote = &remoteAggregate{}
+	}
+	return q
+}
+
+// StartAggregate reads the groups beside the core; sink.Ready follows.
+func (c *Core) StartAggregate(q *Aggregate) {
+	snap, err := c.Current()
+	if err != nil {
+		c.failAggregate(q, err)
+		return
+	}
+	read := &aggregateRead{ra: reactor.NewAggregate(q.a, q.allow)}
+	q.reading = read
+	a, allow := q.a, q.allow
+	c.ex.Read(func(ctx context.Context) error {
+		return read.ra.Reset(Rows(ctx, snap, a.Rows, allow))
+	}, func(err error) {
+		snap.Release()
+		c.whenWhole(func() {
+			switch {
+			case q.closed || q.reading != read: // overtaken by another change of policy
+			case err != nil:
+				c.failAggregate(q, err)
+			default:
+				c.aggregateRead(q, read)
+			}
+		})
+	})
+}
+
+func (c *Core) aggregateRead(q *Aggregate, read *aggregateRead) {
+	for _, changes := range read.buffer {
+		read.ra.Apply(changes)
+	}
+	q.reading = nil
+	if q.ra == nil {
+		q.ra = read.ra
+		q.ra.Take() // the beginning is no change
+		q.sink.Ready()
+		c.followAggregate(q)
+	} else {
+		read.ra.Table().Inherit(q.ra.Table())
+		q.ra = read.ra
+		c.deliverAggregate(q)
+	}
+	waiting := q.waiting
+	q.waiting = nil
+	for _, done := range waiting {
+		done()
+	}
+}
+
+// setAggregation replaces what a live aggregate is computed of, such as after a
+// change of policy. done is called when the groups are there.
+func (c *Core) setAggregation(q *Aggregate, a *ankql.Aggregation, allow func(*entity.State) bool, done func()) {
+	q.a, q.allow = a, allow
+	q.waiting = append(q.waiting, done)
+	c.StartAggregate(q)
+}
+
+// UnsubscribeAggregate ends a live aggregate; its sink hears nothing more.
+func (c *Core) UnsubscribeAggregate(q *Aggregate) {
+	if q.closed {
+		return
+	}
+	q.closed = true
+	c.unfollowAggregate(q)
+	name := q.a.Rows.Collection
+	rest := slices.DeleteFunc(slices.Clone(c.aggregates[name]), func(o *Aggregate) bool { return o == q })
+	if c.aggregates[name] = rest; len(rest) == 0 {
+		delete(c.aggregates, name)
+	}
+	for _, done := range q.waiting {
+		done()
+	}
+	q.waiting = nil
+}
+
+func (c *Core) failAggregate(q *Aggregate, err error) {
+	if q.closed {
+		return
+	}
+	c.UnsubscribeAggregate(q)
+	q.sink.Failed(err)
+}
+
+// Groups returns the groups in their order; the slice is the caller's.
+func (q *Aggregate) Groups() []ankql.Group {
+	if q.ra == nil {
+		return nil
+	}
+	return q.ra.Table().Groups()
+}
+
+// Table returns the groups, which change with every commit.
+func (q *Aggregate) Table() *agg.Table { return q.ra.Table() }
+
+func (c *Core) aggregatesInOrder() []*Aggregate {
+	all := slices.Concat(slices.Collect(maps.Values(c.aggregates))...)
+	slices.SortFunc(all, func(a, b *Aggregate) int { return cmp.Compare(a.n, b.n) })
+	return all
+}
+
+// applyAggregates brings live aggregates up to a published transaction.
+func (c *Core) applyAggregates(t *tx) {
+	if len(c.aggregates) == 0 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.aggregates)) {
+		changes := reactor.In(t.changes, name)
+		if len(changes) == 0 && t.req.move == nil {
+			continue
+		}
+		for _, q := range c.aggregates[name] {
+			c.applyAggregate(q, t, changes)
+		}
+	}
+}
+
+func (c *Core) applyAggregate(q *Aggregate, t *tx, changes []reactor.Change) {
+	if q.reading != nil {
+		q.reading.buffer = append(q.reading.buffer, changes)
+	}
+	if q.closed || q.ra == nil {
+		return
+	}
+	if q.remote == nil || !q.remote.based {
+		q.ra.Apply(changes)
+	}
+	if q.remote != nil {
+		c.applyResults(q, t)
+	}
+	if !q.closed {
+		c.deliverAggregate(q)
+	}
+}
+
+// deliverAggregate hands over what happened to a live aggregate.
+func (c *Core) deliverAggregate(q *Aggregate) {
+	if changes := q.ra.Take(); len(changes) > 0 {
+		q.sink.Changed(changes)
+	}
+}
+
+// cover is an entity with pending events, or one that has none any more.
+type cover struct {
+	collection string
+	entity     id.ID
+	pending    bool
+	base       *entity.State // what a durable node has, as far as it is known here
+	visible    *entity.State
+}
+
+// remoteAggregate is what a live aggregate of an ephemeral node is to its
+// server.
+//
+// The groups are the server's. What pending events do to them is added: of each
+// entity with pending events the values of its base are taken away and the
+// visible ones are added. So COUNT, SUM and AVG are right as long as the base is
+// what the server has counted; it may have counted a newer one, which evens out
+// when the transaction is acknowledged. MIN and MAX get to know the visible
+// values, while a value that a pending event has changed stays until the server
+// says what follows it. With LIMIT pending events change the groups that the
+// server names, and bring in no others.
+//
+// Before the server has said anything the groups are those of the rows here.
+type remoteAggregate struct {
+	id      uint64
+	synced  bool
+	based   bool // the groups are the server's
+	covered map[id.ID]covered
+}
+
+// covered is what an entity with pending events does to the groups; nil where
+// it is not among their rows.
+type covered struct{ before, after *entity.State }
+
+// Synced reports whether the groups are what a durable node says they are,
+// apart from pending edits.
+func (q *Aggregate) Synced() bool { return q.remote == nil || q.remote.synced }
+
+func (c *Core) setAggregateSynced(q *Aggregate, synced bool) {
+	if q.remote == nil || q.closed || q.remote.synced == synced {
+		return
+	}
+	q.remote.synced = synced
+	q.sink.Synced(synced)
+}
+
+// followAggregate makes a live aggregate one of the server's too.
+func (c *Core) followAggregate(q *Aggregate) {
+	if q.remote != nil && c.Connected() && !q.closed {
+		c.link.followAggregate(q)
+	}
+}
+
+func (c *Core) unfollowAggregate(q *Aggregate) {
+	if q.remote == nil || c.link == nil || q.remote.id == 0 {
+		return
+	}
+	if r := c.link.requests[q.remote.id]; r != nil && r.aggregate == q {
+		delete(c.link.requests, q.remote.id)
+		c.send(&c.link.Conn, &wire.Cancel{ID: q.remote.id})
+	}
+	q.remote.id = 0
+}
+
+// resultMove is what the server says of a live aggregate's groups; with all set
+// there are no others.
+type resultMove struct {
+	q      *Aggregate
+	id     uint64
+	all    bool
+	groups []wire.Group
+}
+
+// current reports whether the live aggregate is still that which was asked.
+func (m *resultMove) current() bool { return !m.q.closed && m.q.remote.id == m.id }
+
+// applyResults takes the server's groups and what pending events do to them.
+func (c *Core) applyResults(q *Aggregate, t *tx) {
+	r := q.remote
+	if m := t.req.move; m != nil {
+		for k := range m.results {
+			x := &m.results[k]
+			if x.q != q || !x.current() || !r.based && !x.all {
+				continue
+			}
+			if err := c.takeGroups(q, x); err != nil {
+				c.failAggregate(q, &malformedChange{err})
+				return
+			}
+		}
+	}
+	if r.based {
+		for k := range t.covers {
+			if x := &t.covers[k]; x.collection == q.a.Rows.Collection {
+				q.cover(x)
+			}
+		}
+	}
+}
+
+func (c *Core) takeGroups(q *Aggregate, x *resultMove) error {
+	r := q.remote
+	if !r.based {
+		next := reactor.NewAggregate(q.a, nil)
+		next.Table().Based()
+		next.Table().Inherit(q.ra.Table())
+		q.ra, r.based, r.covered = next, true, map[id.ID]covered{}
+		for _, i := range slices.SortedFunc(slices.Values(c.PendingIn(q.a.Rows.Collection)), id.ID.Compare) {
+			p := c.pends[i]
+			q.cover(&cover{q.a.Rows.Collection, i, true, p.base, c.visible(p.base, p.events)})
+		}
+	}
+	table := q.ra.Table()
+	if x.all {
+		table.Clear()
+	}
+	return putGroups(table, x.groups)
+}
+
+// cover lets an entity with pending events stand in the groups as it is here,
+// or as the server has it when none are pending any more.
+func (q *Aggregate) cover(x *cover) {
+	r, table := q.remote, q.ra.Table()
+	if old, is := r.covered[x.entity]; is {
+		table.Uncover(old.rows())
+		delete(r.covered, x.entity)
+	}
+	now := covered{q.row(x.base), q.row(x.visible)}
+	if !x.pending || now.before == nil && now.after == nil {
+		return
+	}
+	r.covered[x.entity] = now
+	table.Cover(now.rows())
+}
+
+// rows returns what agg takes: no typed nil.
+func (x covered) rows() (before, after ankql.Row) {
+	if x.before != nil {
+		before = x.before
+	}
+	if x.after != nil {
+		after = x.after
+	}
+	return before, after
+}
+
+// row returns s if it is one of the aggregate's rows.
+func (q *Aggregate) row(s *entity.State) *entity.State {
+	if s == nil || !s.Exists() || !q.a.Rows.Match(s) {
+		return nil
+	}
+	return s
+}
+
+// maxGroup bounds the encoding of one group, so that it fits into a message.
+const maxGroup = 4 << 20
+
+var errGroupSize = &linkError{"a group takes more than " + strconv.Itoa(maxGroup>>20) + " MB: its values are too long to be sent", ErrTooLarge}

@@ -61,6 +61,8 @@ type tx struct {
 	out  *outTx              // its place in the outbox of an ephemeral node
 	told []told              // transactions whose outcome a move makes known
 
+	covers []cover // entities whose pending events it changes, on an ephemeral node
+
 	loaded map[id.ID]*entity.State // states read for it; nil values are absent
 	seq    uint64                  // publication that they were read from
 	lookup *lookup                 // of a submission, nil before it was read

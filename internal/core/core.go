@@ -127,6 +127,8 @@ type Core struct {
 	hydrating map[*result]struct{}
 	watch     []func()
 
+	aggregates map[string][]*Aggregate // by collection, in the order of their making; a slice never changes
+
 	serial       uint64 // of queries and peers
 	peers        map[*Peer]struct{}
 	touchedPeers []*Peer // that a commit has something to tell
@@ -182,7 +184,8 @@ func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (
 		ex: ex, cfg: cfg, cache: NewCache(cfg.CacheSize),
 		tips: map[id.ID]*tip{}, flying: map[id.ID]stored{}, flyingTx: map[event.TxID]*tx{},
 		reactor: reactor.New(), queries: map[*Query]struct{}{},
-		results: map[string]*result{}, hydrating: map[*result]struct{}{}, peers: map[*Peer]struct{}{},
+		aggregates: map[string][]*Aggregate{},
+		results:    map[string]*result{}, hydrating: map[*result]struct{}{}, peers: map[*Peer]struct{}{},
 		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{}, refused: map[event.TxID]error{},
 		untold: map[event.TxID]*outTx{}, dropped: map[id.ID]bool{}, renamed: map[id.ID]event.Tip{},
 	}
@@ -268,6 +271,9 @@ func (c *Core) Close() {
 	for _, q := range c.inOrder() {
 		c.failQuery(q, closedError{ErrClosed})
 	}
+	for _, q := range c.aggregatesInOrder() {
+		c.failAggregate(q, closedError{ErrClosed})
+	}
 	undecided := append(slices.Collect(maps.Values(c.untold)), c.outbox...)
 	slices.SortFunc(undecided, func(a, b *outTx) int { return cmp.Compare(a.seq, b.seq) })
 	for _, o := range undecided {
@@ -293,8 +299,14 @@ func (c *Core) wake() {
 	}
 }
 
-// Queries returns the number of live queries.
-func (c *Core) Queries() int { return len(c.queries) }
+// Queries returns the number of live queries and live aggregates.
+func (c *Core) Queries() int {
+	n := len(c.queries)
+	for _, qs := range c.aggregates {
+		n += len(qs)
+	}
+	return n
+}
 
 // now returns the next reading of the clock.
 func (c *Core) now() id.Stamp { return c.clock.Next(c.wall()) }
@@ -315,4 +327,8 @@ func (c *Core) peersInOrder() []*Peer {
 
 func (p *Peer) subsInOrder() []*sub {
 	return slices.SortedFunc(maps.Values(p.subs), func(a, b *sub) int { return cmp.Compare(a.id, b.id) })
+}
+
+func (p *Peer) aggregatesInOrder() []*aggregateSub {
+	return slices.SortedFunc(maps.Values(p.aggregates), func(a, b *aggregateSub) int { return cmp.Compare(a.id, b.id) })
 }

@@ -39,6 +39,7 @@ type Link struct {
 	queue []*move
 	busy  bool          // a move is on its way into the order
 	parts []wire.Change // of a message that goes on
+	some  []wire.Result // of a message that goes on
 	again []func()      // requests to be made again after a while
 }
 
@@ -52,7 +53,9 @@ func (l *Link) Busy() bool { return len(l.queue) > maxMoves }
 // request is something asked of the server.
 type request struct {
 	q          *Query // a live query's; nil of one answer
-	parts      move   // what came so far
+	aggregate  *Aggregate
+	groups     []wire.Group
+	parts      move // what came so far
 	rows       []id.ID
 	n          uint64
 	events     []*wire.Events
@@ -82,6 +85,7 @@ var (
 	aCount     = reflect.TypeFor[*wire.Counted]()
 	aHistory   = reflect.TypeFor[*wire.Events]()
 	aSchema    = reflect.TypeFor[*wire.Described]()
+	aGroups    = reflect.TypeFor[*wire.Groups]()
 	aSyncPoint = reflect.TypeFor[*wire.Sync]()
 )
 
@@ -134,6 +138,9 @@ func (c *Core) LinkGone(l *Link, err error) {
 		}
 		for _, q := range c.inOrder() {
 			c.setSynced(q, false)
+		}
+		for _, q := range c.aggregatesInOrder() {
+			c.setAggregateSynced(q, false)
 		}
 	}
 	requests, waiting := l.requests, l.queue
@@ -311,6 +318,11 @@ func (l *Link) start() {
 			l.follow(q)
 		}
 	}
+	for _, q := range c.aggregatesInOrder() {
+		if q.ra != nil {
+			l.followAggregate(q)
+		}
+	}
 	l.syncID = l.number()
 	c.send(&l.Conn, &wire.Sync{ID: l.syncID})
 }
@@ -341,23 +353,25 @@ func (l *Link) take(m wire.Message) {
 		c.send(&l.Conn, &wire.Pong{N: m.N})
 	case *wire.Pong:
 	case *wire.Ack:
-		if m.Changes = l.whole(m.Changes, m.More); !m.More {
-			l.apply(&move{steps: []step{{ack: m}}, windows: l.windows(m.Windows)})
+		if m.Changes, m.Results = l.whole(m.Changes, m.Results, m.More); !m.More {
+			l.apply(&move{steps: []step{{ack: m}}, windows: l.windows(m.Windows), results: l.results(m.Results)})
 		}
 	case *wire.Refuse:
 		l.refused(m)
 	case *wire.Push:
-		if m.Changes = l.whole(m.Changes, m.More); m.More {
+		if m.Changes, m.Results = l.whole(m.Changes, m.Results, m.More); m.More {
 			return
 		}
 		x := &move{}
 		for k := range m.Changes {
 			x.steps = append(x.steps, step{change: &m.Changes[k]})
 		}
-		x.windows = l.windows(m.Windows)
+		x.windows, x.results = l.windows(m.Windows), l.results(m.Results)
 		l.apply(x)
 	case *wire.Rows:
 		l.rows(m)
+	case *wire.Groups:
+		l.groups(m)
 	case *wire.Counted:
 		if r := l.answered(m.ID, m); r != nil {
 			r.n = m.N
@@ -398,15 +412,18 @@ func (l *Link) windows(list []wire.Window) (out []windowMove) {
 	return out
 }
 
-// whole gathers the changes of a message in parts.
-func (l *Link) whole(changes []wire.Change, more bool) []wire.Change {
+// whole gathers the changes and the results of a message in parts.
+func (l *Link) whole(changes []wire.Change, results []wire.Result, more bool) ([]wire.Change, []wire.Result) {
 	if l.parts != nil {
 		changes = append(l.parts, changes...)
 	}
-	if l.parts = nil; more {
-		l.parts = changes
+	if l.some != nil {
+		results = append(l.some, results...)
 	}
-	return changes
+	if l.parts, l.some = nil, nil; more {
+		l.parts, l.some = changes, results
+	}
+	return changes, results
 }
 
 // asked returns the request that m answers, nil when it was cancelled. A server
@@ -480,6 +497,16 @@ func (l *Link) failed(m *wire.Fail) {
 		})
 	case r.q != nil:
 		l.c.failQuery(r.q, err)
+	case r.aggregate != nil && m.Code.Passes():
+		q := r.aggregate
+		l.c.setAggregateSynced(q, false)
+		l.later(func() {
+			if !q.closed && q.remote.id == m.ID {
+				l.followAggregate(q)
+			}
+		})
+	case r.aggregate != nil:
+		l.c.failAggregate(r.aggregate, err)
 	case r.done != nil:
 		r.done(r, err)
 	default: // states that a change did not fit
@@ -656,6 +683,11 @@ func (c *Core) settled(t *tx) {
 		for _, s := range syncs {
 			if s.current() {
 				c.setSynced(s.q, m.link != nil && m.link.err == nil && !c.doubt(m, s.q) && !m.link.awaits(s))
+			}
+		}
+		for k := range m.results {
+			if x := &m.results[k]; x.all && x.current() {
+				c.setAggregateSynced(x.q, m.link != nil && m.link.err == nil)
 			}
 		}
 	}

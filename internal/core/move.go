@@ -22,6 +22,7 @@ type move struct {
 	epoch   id.ID // of the bases from now on, zero: the same
 	remake  bool  // make the outbox's events again, from a corrected clock (S4)
 	windows []windowMove
+	results []resultMove
 	answers []*request // for entities by ID, of which it is the answer
 	synced  []syncing  // live queries to which a durable node has said all it knows
 	link    *Link      // that it came over, nil for none
@@ -54,6 +55,7 @@ func (m *move) add(o *move) {
 	m.answers = append(m.answers, o.answers...)
 	m.synced = append(m.synced, o.synced...)
 	m.windows = append(m.windows, o.windows...)
+	m.results = append(m.results, o.results...)
 	m.done = append(m.done, o.done...)
 }
 
@@ -412,7 +414,7 @@ func (v *mover) finish() {
 				Before: e.before, After: after, Events: slices.Compact(e.causes), Arrived: e.before == nil && !e.created,
 			})
 		}
-		v.keepBase(i, e)
+		v.keepBase(i, e, after)
 	}
 	slices.SortFunc(t.writes, func(a, b storage.EntityWrite) int { return a.After.ID().Compare(b.After.ID()) })
 	slices.SortFunc(t.changes, func(a, b reactor.Change) int {
@@ -443,8 +445,11 @@ func (v *mover) finish() {
 
 // keepBase keeps the base of an entity with pending events beside its visible
 // state, and forgets it when none are pending.
-func (v *mover) keepBase(i id.ID, e *moved) {
+func (v *mover) keepBase(i id.ID, e *moved, visible *entity.State) {
 	c, t := v.c, v.t
+	if len(e.events) > 0 || e.was != nil {
+		t.covers = append(t.covers, cover{e.collection, i, len(e.events) > 0, e.base, visible})
+	}
 	switch {
 	case len(e.events) > 0:
 		c.pends[i] = &pend{e.base, e.events}

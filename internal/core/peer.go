@@ -48,6 +48,7 @@ type Peer struct {
 	filters   map[string]*filter
 
 	subs          map[uint64]*sub
+	aggregates    map[uint64]*aggregateSub
 	submitting    int                 // submissions that are not answered
 	refused       map[event.TxID]bool // whether for good, the latest
 	refusedBefore map[event.TxID]bool
@@ -61,6 +62,7 @@ type Peer struct {
 	changes  []*outgoing // of the commit that is being published
 	byEntity map[id.ID]*outgoing
 	windows  []wire.Window
+	results  []wire.Result
 	acks     []*wire.Ack
 	touched  bool
 }
@@ -96,7 +98,7 @@ type outgoing struct {
 // NewPeer takes a connection.
 func (c *Core) NewPeer(handle any) *Peer {
 	c.serial++
-	p := &Peer{Conn: Conn{Handle: handle}, n: c.serial, since: c.ex.Elapsed(), subs: map[uint64]*sub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{}}
+	p := &Peer{Conn: Conn{Handle: handle}, n: c.serial, since: c.ex.Elapsed(), subs: map[uint64]*sub{}, aggregates: map[uint64]*aggregateSub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{}}
 	p.heard = p.since
 	p.drained = func() { c.resume(p) }
 	c.peers[p] = struct{}{}
@@ -108,7 +110,11 @@ func (c *Core) PeerGone(p *Peer) {
 	for _, s := range p.subsInOrder() {
 		c.Unsubscribe(s.q)
 	}
+	for _, s := range p.aggregatesInOrder() {
+		c.UnsubscribeAggregate(s.q)
+	}
 	clear(p.subs)
+	clear(p.aggregates)
 	p.deferred = nil
 	delete(c.peers, p)
 	c.finishConn(&p.Conn)
@@ -375,6 +381,11 @@ func (c *Core) cancel(p *Peer, query uint64) {
 		c.Unsubscribe(s.q)
 		c.answered(p, s.slot, nil)
 	}
+	if s := p.aggregates[query]; s != nil {
+		delete(p.aggregates, query)
+		c.UnsubscribeAggregate(s.q)
+		c.answered(p, s.slot, nil)
+	}
 }
 
 // refresh takes another credential of the same principal.
@@ -410,6 +421,14 @@ func (c *Core) narrowAgain(p *Peer) {
 			continue
 		}
 		c.SetSelection(s.q, sel, allow, func() { c.whenWhole(func() { c.endCommit(nil) }) })
+	}
+	for _, s := range p.aggregatesInOrder() {
+		a, allow, err := c.NarrowAggregate(s.a, p.principal)
+		if err != nil {
+			c.failAggregate(s.q, err)
+			continue
+		}
+		c.setAggregation(s.q, a, allow, func() { c.whenWhole(func() { c.endCommit(nil) }) })
 	}
 }
 

@@ -279,6 +279,7 @@ func (c *Core) keepPending(t *tx) {
 			c.pends[w.After.ID()] = p
 			t.meta = append(t.meta, storage.MetaWrite{Key: baseKey(w.After.ID()), Value: appendBase(w.After.Collection(), p.base)})
 		}
+		t.covers = append(t.covers, cover{w.After.Collection(), w.After.ID(), true, p.base, w.After})
 		p.events = append(p.events, w.Events...)
 		o.events = append(o.events, w.Events...)
 		w.Events = nil // what is stored is the state; the events are in the outbox

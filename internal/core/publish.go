@@ -79,6 +79,7 @@ func (c *Core) move(p *publication) (short []*result) {
 		if t.req.move != nil {
 			c.measureWindows(t.req.move)
 		}
+		c.applyAggregates(t)
 		if len(short) == 0 { // else all of the group is told when the windows are whole
 			c.endCommit(t)
 		}

@@ -12,7 +12,6 @@ import (
 	"github.com/ankurah/ankurah-go/internal/reactor"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/schema"
-	"github.com/ankurah/ankurah-go/value"
 )
 
 // maxGap is the number of events up to which a peer that lacks them gets them;
@@ -233,12 +232,9 @@ func (c *Core) serveWant(p *Peer, m *wire.Want) {
 // bindQuery makes a selection of what a peer asks for. Who may read nothing of
 // the collection does not learn what fields it has.
 func (c *Core) bindQuery(p *Peer, m *wire.Query) (*ankql.Selection, error) {
-	params := make([]value.Value, len(m.Params))
-	for k, b := range m.Params {
-		var err error
-		if params[k], err = value.Decode(b); err != nil {
-			return nil, err
-		}
+	params, err := decodeValues(m.Params)
+	if err != nil {
+		return nil, err
 	}
 	models := func(name string) *schema.Model {
 		if !c.mayRead(p, name) {
@@ -254,6 +250,10 @@ func (c *Core) bindQuery(p *Peer, m *wire.Query) (*ankql.Selection, error) {
 }
 
 func (c *Core) serveQuery(p *Peer, m *wire.Query) {
+	if ankql.IsAggregate(m.Text) {
+		c.serveAggregate(p, m)
+		return
+	}
 	fail := func(err error) {
 		c.send(&p.Conn, &wire.Fail{ID: m.ID, Code: codeOf(err), Text: textOf(err)})
 	}
@@ -268,9 +268,9 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 		return
 	}
 	switch {
-	case m.Live && p.subs[m.ID] != nil:
+	case m.Live && (p.subs[m.ID] != nil || p.aggregates[m.ID] != nil):
 		c.dismissWith(p, wire.Malformed, "two live queries with one number")
-	case m.Live && len(p.subs) >= maxSubs:
+	case m.Live && len(p.subs)+len(p.aggregates) >= maxSubs:
 		fail(ErrOverloaded)
 	case m.Live:
 		s := &sub{c: c, p: p, id: m.ID, sel: sel, known: m.Known, slot: p.answerTo()}
@@ -542,22 +542,23 @@ type pushKey struct {
 }
 
 func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
-	changes, windows, acks := p.changes, p.windows, p.acks
-	p.changes, p.windows, p.acks = nil, nil, nil
+	changes, windows, results, acks := p.changes, p.windows, p.results, p.acks
+	p.changes, p.windows, p.results, p.acks = nil, nil, nil, nil
 	clear(p.byEntity)
 	if p.ending {
 		return
 	}
 	if n := len(acks); n > 0 {
-		// Pending events leave windows no sooner than the server's word on the
-		// window comes.
+		// Pending events leave windows and aggregates no sooner than the
+		// server's word on these comes.
 		acks[n-1].Windows, windows = windows, nil
+		acks[n-1].Results, results = results, nil
 		for _, m := range acks {
 			p.put(len(p.slots), &slot{frames: ackFrames(m)})
 		}
 		c.ex.Wake(&p.Conn)
 	}
-	m := &wire.Push{Windows: windows}
+	m := &wire.Push{Windows: windows, Results: results}
 	var key pushKey
 	for _, o := range changes {
 		f, err := c.filter(p, o.collection)
@@ -574,7 +575,7 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 		w := t.wrote(o.before, o.now)
 		whole := w == nil || o.whole && w.Before != nil || len(w.Events) > 1 && !f.all
 		key = pushKey{o.now, whole}
-		if len(changes) == 1 && len(windows) == 0 {
+		if len(changes) == 1 && len(windows)+len(results) == 0 {
 			if frames := cache.alone[key]; frames != nil {
 				c.pushOn(p, frames)
 				return
@@ -591,11 +592,11 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 		}
 		m.Changes = append(m.Changes, x)
 	}
-	if len(m.Changes) == 0 && len(m.Windows) == 0 {
+	if len(m.Changes)+len(m.Windows)+len(m.Results) == 0 {
 		return
 	}
 	frames := pushFrames(m)
-	if len(changes) == 1 && len(windows) == 0 && key.now != nil {
+	if len(changes) == 1 && len(windows)+len(results) == 0 && key.now != nil {
 		if cache.alone == nil {
 			cache.alone = map[pushKey][][]byte{}
 		}
@@ -641,25 +642,43 @@ func sizeOf(x *wire.Change) int {
 }
 
 func pushFrames(m *wire.Push) (frames [][]byte) {
-	all := parts(m.Changes)
-	for k, changes := range all {
-		part := &wire.Push{Changes: changes, More: k < len(all)-1}
-		if !part.More {
+	eachPart(m.Changes, m.Results, func(changes []wire.Change, results []wire.Result, more bool) {
+		part := &wire.Push{Changes: changes, Results: results, More: more}
+		if !more {
 			part.Windows = m.Windows
 		}
 		frames = append(frames, wire.Append(nil, part))
-	}
+	})
 	return frames
 }
 
 func ackFrames(m *wire.Ack) (frames [][]byte) {
-	all := parts(m.Changes)
-	for k, changes := range all {
-		part := &wire.Ack{Tx: m.Tx, Changes: changes, More: k < len(all)-1}
-		if !part.More {
+	eachPart(m.Changes, m.Results, func(changes []wire.Change, results []wire.Result, more bool) {
+		part := &wire.Ack{Tx: m.Tx, Changes: changes, Results: results, More: more}
+		if !more {
 			part.Windows = m.Windows
 		}
 		frames = append(frames, wire.Append(nil, part))
-	}
+	})
 	return frames
+}
+
+// eachPart calls f with what fits into one message each, once at least: the
+// first results go with the last changes.
+func eachPart(changes []wire.Change, results []wire.Result, f func(changes []wire.Change, results []wire.Result, more bool)) {
+	groups := resultParts(results)
+	all := parts(changes)
+	for _, part := range all[:len(all)-1] {
+		f(part, nil, true)
+	}
+	last := all[len(all)-1]
+	for len(groups) > 1 {
+		f(last, groups[0], true)
+		last, groups = nil, groups[1:]
+	}
+	if len(groups) == 0 {
+		f(last, nil, false)
+		return
+	}
+	f(last, groups[0], false)
 }

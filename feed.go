@@ -1,0 +1,218 @@
+package ankurah
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/ankurah/ankurah-go/signal"
+)
+
+// maxQueued bounds the change sets that wait for a slow callback; more of them
+// are merged, whole commits at a time (S55).
+const maxQueued = 64
+
+// feed hands what happens to a live result to callbacks, and says when it is
+// synced and when it ends. C is what happens to one part of the result.
+type feed[C any] struct {
+	n      *Node
+	synced func() bool               // under the node's lock: it is what a durable node says
+	merge  func(first, then []C) []C // makes one change set of two
+	source signal.Source
+	ready  chan struct{} // closed when the first result is there, or it failed
+
+	mu       sync.Mutex
+	handlers []*handler[C]
+	queue    []delivery[C]
+	draining bool
+	closed   bool
+	err      error
+	done     chan struct{} // closed when closed and no callback runs
+	news     chan struct{} // closed when synced may have changed or it ended; nil while nobody waits
+}
+
+type handler[C any] struct {
+	call func([]C)
+	gone bool
+}
+
+// delivery is one change set for some handlers.
+type delivery[C any] struct {
+	changes []C
+	to      []*handler[C]
+	initial bool // what was there when a handler came
+}
+
+func newFeed[C any](n *Node) feed[C] {
+	return feed[C]{n: n, ready: make(chan struct{}), done: make(chan struct{})}
+}
+
+// begun waits for the first result.
+func (l *feed[C]) begun(ctx context.Context) error {
+	select {
+	case <-l.ready:
+		return l.failure()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *feed[C]) waitSynced(ctx context.Context) error {
+	for {
+		l.n.mu.Lock()
+		l.mu.Lock()
+		synced, closed, err := l.synced(), l.closed, l.err
+		if l.news == nil {
+			l.news = make(chan struct{})
+		}
+		news := l.news
+		l.mu.Unlock()
+		l.n.mu.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case closed:
+			return errClosed
+		case synced:
+			return nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// subscribe calls call with what initial returns, under the node's lock, and
+// then with every change set, until stop is called.
+func (l *feed[C]) subscribe(initial func() []C, call func([]C)) (stop func()) {
+	h := &handler[C]{call: call}
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
+	first := initial()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return func() {}
+	}
+	l.handlers = append(slices.Clip(l.handlers), h)
+	l.enqueue(delivery[C]{first, []*handler[C]{h}, true})
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		h.gone = true
+		l.handlers = slices.DeleteFunc(slices.Clone(l.handlers), func(o *handler[C]) bool { return o == h })
+	}
+}
+
+// over returns why it has ended, nil while it lives.
+func (l *feed[C]) over() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed && l.err == nil {
+		return errQueryClosed
+	}
+	return l.err
+}
+
+func (l *feed[C]) failure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// close ends deliveries.
+func (l *feed[C]) close(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.closed, l.err, l.queue, l.handlers = true, err, nil, nil
+	l.wake()
+	if !l.draining {
+		close(l.done)
+	}
+}
+
+// fail ends it with an error, also for who waits for its beginning.
+func (l *feed[C]) fail(err error) {
+	l.close(err)
+	select {
+	case <-l.ready:
+	default:
+		close(l.ready)
+	}
+}
+
+// deliver queues a change set.
+func (l *feed[C]) deliver(changes []C) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.enqueue(delivery[C]{changes, l.handlers, false})
+	}
+}
+
+// tell lets those look again who wait until it is synced.
+func (l *feed[C]) tell() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wake()
+}
+
+// wake is tell with l.mu held.
+func (l *feed[C]) wake() {
+	if l.news != nil {
+		close(l.news)
+		l.news = nil
+	}
+}
+
+// enqueue adds a delivery and sees to it that somebody delivers. l.mu is held.
+func (l *feed[C]) enqueue(d delivery[C]) {
+	if n := len(l.queue); n >= maxQueued && slices.Equal(l.queue[n-1].to, d.to) {
+		l.queue[n-1].changes = l.merge(l.queue[n-1].changes, d.changes)
+	} else {
+		l.queue = append(l.queue, d)
+	}
+	if !l.draining {
+		l.draining = true
+		l.n.work.Add(1)
+		go l.drain()
+	}
+}
+
+// drain delivers until nothing is left.
+func (l *feed[C]) drain() {
+	defer l.n.work.Done()
+	for {
+		l.mu.Lock()
+		if len(l.queue) == 0 {
+			l.draining = false
+			if l.closed {
+				close(l.done)
+			}
+			l.mu.Unlock()
+			return
+		}
+		d := l.queue[0]
+		l.queue = l.queue[1:]
+		l.mu.Unlock()
+		for _, h := range d.to {
+			l.mu.Lock()
+			skip := l.closed || h.gone
+			l.mu.Unlock()
+			if !skip && (d.initial || len(d.changes) > 0) {
+				l.n.contained("a live query's callback", func() { h.call(d.changes) })
+			}
+		}
+		l.mu.Lock()
+		closed := l.closed
+		l.mu.Unlock()
+		if !closed {
+			l.n.contained("an effect on a live query", l.source.Notify)
+		}
+	}
+}
