@@ -72,13 +72,18 @@ func (g *Group) column(k int) value.Value {
 
 // Columns returns the names of the result's columns: fields and aggregates as
 // they are written in a query.
-func (a *Aggregation) Columns() []string {
-	out := make([]string, 0, len(a.Group)+len(a.Items))
-	for _, x := range a.Group {
+func (a *Aggregation) Columns() []string { return columns(a.Group, a.Items) }
+
+// Columns is [Aggregation.Columns] before binding; a query for rows has none.
+func (q *Query) Columns() []string { return columns(q.Group, q.Select) }
+
+func columns(group []*Path, items []Aggregate) []string {
+	out := make([]string, 0, len(group)+len(items))
+	for _, x := range group {
 		out = append(out, PrintExpr(x))
 	}
-	for k := range a.Items {
-		out = append(out, a.Items[k].String())
+	for k := range items {
+		out = append(out, items[k].String())
 	}
 	return out
 }

@@ -164,6 +164,38 @@ func TestQuery(t *testing.T) {
 	}
 }
 
+// A query that begins with SELECT gives groups, asked for once or watched.
+func TestAggregates(t *testing.T) {
+	s := withAlbums(t)
+	out := s.must("query", "album", "SELECT COUNT(*), MAX(name) WHERE year > ? GROUP BY year ORDER BY year", "--arg", "2000")
+	if want := "year  COUNT(*)  MAX(name)\n2003         1  Absolution\n2015         1  Drones\n"; out != want {
+		t.Errorf("got\n%swant\n%s", out, want)
+	}
+	if out := s.must("query", "album", "SELECT COUNT(*) GROUP BY year", "--csv", "--limit", "1"); out != "year,COUNT(*)\n1999,1\n" {
+		t.Error(out)
+	}
+	if got := s.lines("query", "album", "SELECT COUNT(*), MIN(year)"); len(got) != 1 || got[0]["COUNT(*)"] != 3.0 || got[0]["MIN(year)"] != 1999.0 {
+		t.Error(got)
+	}
+	if o := s.run("query", "album", "SELECT COUNT(*)", "--count"); o.code != exitUsage || !strings.Contains(o.err, "counts by itself") {
+		t.Errorf("%+v", o)
+	}
+	edits := `{"set":{"name":"Will of the People","year":2022}}` + "\n" + `{"set":{"name":"Pompeii","year":2022}}`
+	o := s.pipe(edits, "watch", "album", "SELECT COUNT(*) WHERE year > 2010 GROUP BY year", "--feed", "-")
+	if want := "initial year=2015 COUNT(*)=1\nadded   year=2022 COUNT(*)=1\nupdated year=2022 COUNT(*)=1→2\n"; o.code != 0 || o.out != want {
+		t.Errorf("got\n%+v\nwant\n%s", o, want)
+	}
+	o = s.pipe(`{"set":{"name":"Live","year":2024}}`, "--json", "watch", "album", "SELECT SUM(year) WHERE year > 2022", "--feed", "-")
+	var seen []string
+	for _, c := range decode(t, o.out) {
+		after, _ := c["after"].(map[string]any)
+		seen = append(seen, fmt.Sprint(c["kind"], " ", after["SUM(year)"]))
+	}
+	if got := strings.Join(seen, "; "); o.code != 0 || got != "initial <nil>; updated 2024" {
+		t.Errorf("%s: %+v", got, o)
+	}
+}
+
 func TestExplain(t *testing.T) {
 	s := withAlbums(t)
 	if out := s.must("explain", "album", "year = ?", "--arg", "2003"); !strings.Contains(out, "by index year") {

@@ -144,10 +144,9 @@ func newTable(w io.Writer, columns []string, max int) *table {
 	return &table{w: w, columns: columns, max: max, right: make([]bool, len(columns))}
 }
 
-func (t *table) add(r record) error {
+func (t *table) add(r row) error {
 	cells := make([]string, len(t.columns))
-	for k, c := range t.columns {
-		v := field(r, c)
+	for k, v := range r.values {
 		switch v.(type) {
 		case int32, int64, float64:
 			t.right[k] = true

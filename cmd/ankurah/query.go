@@ -14,7 +14,7 @@ import (
 // selection is what the commands that take a query have in common.
 type selection struct {
 	Collection string   `arg:"" help:"Collection to look in."`
-	Query      string   `arg:"" optional:"" name:"ankql" help:"Which entities, such as: country = 'IS' ORDER BY name LIMIT 10. All of them when left out."`
+	Query      string   `arg:"" optional:"" name:"ankql" help:"Which entities, such as: country = 'IS' ORDER BY name LIMIT 10. All of them when left out. What begins with SELECT gives groups: SELECT COUNT(*) GROUP BY country."`
 	Arg        []string `help:"Value of the next ? in the query." placeholder:"VALUE" sep:"none"`
 }
 
@@ -57,6 +57,9 @@ func (c *queryCommand) Run(a *app) error {
 	if c.Limit < 0 {
 		return usage(fmt.Errorf("--limit %d", c.Limit), "give a positive number, or 0 for all")
 	}
+	if c.Count && ankql.IsAggregate(c.Query) {
+		return usage(errors.New("--count of groups"), "leave it out: SELECT COUNT(*) counts by itself")
+	}
 	args, err := c.arguments()
 	if err != nil {
 		return err
@@ -87,9 +90,35 @@ func (c *queryCommand) Run(a *app) error {
 		out := *a
 		buffered := bufio.NewWriterSize(a.out, 64<<10)
 		out.out = buffered
-		add, end := c.printer(&out, withID(s.columns(c.Collection)))
+		columns := withID(s.columns(c.Collection))
+		rows := func(yield func(row, error) bool) {
+			for r, err := range cities.All(a.ctx, s, text, args...) {
+				if !yield(entityRow(r, columns), err) {
+					return
+				}
+			}
+		}
+		if ankql.IsAggregate(text) {
+			groups, err := cities.Aggregate(a.ctx, s, text, args...)
+			if err != nil {
+				return err
+			}
+			q, err := ankql.Parse(text)
+			if err != nil {
+				return err
+			}
+			columns = q.Columns()
+			rows = func(yield func(row, error) bool) {
+				for _, g := range groups {
+					if !yield(groupRow(g), nil) {
+						return
+					}
+				}
+			}
+		}
+		add, end := c.printer(&out, columns)
 		n := 0
-		for r, err := range cities.All(a.ctx, s, text, args...) {
+		for r, err := range rows {
 			if err != nil {
 				return errors.Join(err, buffered.Flush())
 			}
@@ -114,10 +143,10 @@ func (c *queryCommand) Run(a *app) error {
 }
 
 // printer returns what prints one row and what prints the rest.
-func (c *queryCommand) printer(a *app, columns []string) (add func(record) error, end func() error) {
+func (c *queryCommand) printer(a *app, columns []string) (add func(row) error, end func() error) {
 	switch {
 	case a.JSON:
-		return func(r record) error { return a.printJSON(object{r}) }, func() error { return nil }
+		return func(r row) error { return a.printJSON(r.json) }, func() error { return nil }
 	case c.CSV:
 		w := csv.NewWriter(a.out)
 		headed := false
@@ -129,9 +158,9 @@ func (c *queryCommand) printer(a *app, columns []string) (add func(record) error
 			return w.Write(columns)
 		}
 		cells := make([]string, len(columns))
-		return func(r record) error {
-				for k, key := range columns {
-					cells[k] = text(field(r, key))
+		return func(r row) error {
+				for k, v := range r.values {
+					cells[k] = text(v)
 				}
 				return errors.Join(head(), w.Write(cells))
 			}, func() error {

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/ankql"
 )
 
 type watchCommand struct {
@@ -46,22 +47,13 @@ func (c *watchCommand) Run(a *app) error {
 				return err
 			}
 		}
-		q, err := in.Query(a.ctx, s.Session, c.Query, args...)
+		ctx, stop := context.WithCancelCause(a.ctx)
+		defer stop(nil)
+		q, err := c.begin(ctx, a, s, in, args, stop)
 		if err != nil {
 			return err
 		}
 		defer q.Close()
-		if err := q.WaitSynced(a.ctx); err != nil {
-			return err
-		}
-		ctx, stop := context.WithCancelCause(a.ctx)
-		defer stop(nil)
-		show := c.shower(a, s, q)
-		q.OnChange(func(cs changeSet) {
-			if err := show(cs); err != nil {
-				stop(err)
-			}
-		})
 		err = c.follow(ctx, a, s, in, q, edits)
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 			return cause // showing failed
@@ -79,8 +71,58 @@ func (c *watchCommand) Run(a *app) error {
 	})
 }
 
+// live is a live query or a live aggregate that is being watched.
+type live interface {
+	Close()
+	Done() <-chan struct{}
+	Err() error
+}
+
+// watched is one, and a way to hear when what it has to show now was shown.
+type watched struct {
+	live
+	onChange func(f func())
+}
+
+// begin shows what the query selects now and from then on; stop hears of
+// showing that failed.
+func (c *watchCommand) begin(ctx context.Context, a *app, s *store, in collection, args []any, stop func(error)) (*watched, error) {
+	if ankql.IsAggregate(c.Query) {
+		q, err := in.QueryAggregate(ctx, s.Session, c.Query, args...)
+		if err != nil {
+			return nil, err
+		}
+		if err := q.WaitSynced(ctx); err != nil {
+			q.Close()
+			return nil, err
+		}
+		show := c.groupShower(a, q)
+		q.OnChange(func(changes []ankurah.GroupChange) {
+			if err := show(changes); err != nil {
+				stop(err)
+			}
+		})
+		return &watched{q, func(f func()) { q.OnChange(func([]ankurah.GroupChange) { f() }) }}, nil
+	}
+	q, err := in.Query(ctx, s.Session, c.Query, args...)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.WaitSynced(ctx); err != nil {
+		q.Close()
+		return nil, err
+	}
+	show := c.shower(a, s, q)
+	q.OnChange(func(cs changeSet) {
+		if err := show(cs); err != nil {
+			stop(err)
+		}
+	})
+	return &watched{q, func(f func()) { q.OnChange(func(changeSet) { f() }) }}, nil
+}
+
 // follow commits the edits, if there are any, or waits for the end.
-func (c *watchCommand) follow(ctx context.Context, a *app, s *store, in collection, q *ankurah.LiveQuery[record], edits io.Reader) error {
+func (c *watchCommand) follow(ctx context.Context, a *app, s *store, in collection, q *watched, edits io.Reader) error {
 	if edits == nil {
 		select {
 		case <-ctx.Done():
@@ -94,7 +136,7 @@ func (c *watchCommand) follow(ctx context.Context, a *app, s *store, in collecti
 	var once sync.Once
 	// A new callback gets its first call after what the older one still has to
 	// get.
-	q.OnChange(func(changeSet) { once.Do(func() { close(shown) }) })
+	q.onChange(func() { once.Do(func() { close(shown) }) })
 	select {
 	case <-shown:
 	case <-q.Done():
@@ -127,7 +169,12 @@ func (c *watchCommand) shower(a *app, s *store, q *ankurah.LiveQuery[record]) fu
 		sc := &screen{a: a, title: strings.TrimSpace(c.Collection + " " + c.Query)}
 		return func(cs changeSet) error {
 			sc.count(cs)
-			return sc.draw(q.Rows(), withID(s.columns(c.Collection)))
+			columns := withID(s.columns(c.Collection))
+			var rows []row
+			for _, r := range q.Rows() {
+				rows = append(rows, entityRow(r, columns))
+			}
+			return sc.draw(rows, columns)
 		}
 	}
 	return func(cs changeSet) error {
@@ -179,7 +226,7 @@ func (sc *screen) count(cs changeSet) {
 }
 
 // draw replaces what was drawn before by the rows, as many as fit.
-func (sc *screen) draw(rows []record, columns []string) error {
+func (sc *screen) draw(rows []row, columns []string) error {
 	width, height := sc.a.width()
 	var body bytes.Buffer
 	t := newTable(&body, columns, 40)
