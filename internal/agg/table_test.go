@@ -1,10 +1,12 @@
 package agg
 
 import (
+	"flag"
 	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -484,5 +486,41 @@ func BenchmarkUpdate(b *testing.B) {
 	for k := 0; b.Loop(); k++ {
 		tab.Update(rows[k%1000], rows[(k+1)%1000])
 		tab.Take()
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden file anew")
+
+// S39: the form of a group's state is pinned.
+func TestGolden(t *testing.T) {
+	a := bind(t, ankqltest.Model(), "SELECT COUNT(*), SUM(rating), AVG(plays), MIN(name), MAX(year), COUNT(label), SUM(extra.n) GROUP BY genre")
+	tab := New(a)
+	for k, r := range []map[string]value.Value{
+		{"genre": value.String("floats"), "rating": value.Float64(0.5)},
+		{"genre": value.String("floats"), "rating": value.Float64(-3)},
+		{"genre": value.String("floats"), "rating": value.Float64(math.SmallestNonzeroFloat64)},
+		{"genre": value.String("special"), "rating": value.Float64(math.NaN())},
+		{"genre": value.String("special"), "rating": value.Float64(math.Inf(1))},
+		{"genre": value.String("special"), "rating": value.Float64(math.Inf(-1))},
+		{"genre": value.String("ints"), "plays": value.Int64(math.MinInt64), "year": value.Int32(1999), "name": value.String("b")},
+		{"genre": value.String("ints"), "plays": value.Int64(-2), "year": value.Int32(2001), "name": value.String("a"), "label": value.String("x")},
+		{"genre": value.String("none")},
+	} {
+		tab.Add(&ankqltest.Row{EntityID: ankqltest.RandomID(rand.New(rand.NewPCG(uint64(k), 1)), 100), Values: r})
+	}
+	var b strings.Builder
+	tab.Each(func(key []value.Value, state []byte) { fmt.Fprintf(&b, "%s %x\n", key[0].Text(), state) })
+	const name = "testdata/state.golden"
+	if *update {
+		if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("the form of groups has changed:\n%s", b.String())
 	}
 }
