@@ -285,6 +285,23 @@ func (a *Aggregation) Template() (text string, params []value.Value) {
 	return p.String(), params
 }
 
+// Key returns a string that two aggregate selections share only when they have
+// the same result of any data, as [Selection.Key] does.
+func (a *Aggregation) Key() string {
+	rows := a.Rows.Normalize()
+	text, _ := (&Aggregation{Rows: &Selection{}, Items: a.Items, Group: a.Group, Order: a.Order, Limit: a.Limit}).Template()
+	b := appendText(appendText(nil, rows.Key()), text)
+	for _, x := range a.Group {
+		b = appendPath(b, x)
+	}
+	for k := range a.Items {
+		if x := a.Items[k].Path; x != nil {
+			b = appendPath(b, x)
+		}
+	}
+	return string(b)
+}
+
 // BindAggregate fits an aggregate selection to a model and to its arguments, as
 // [Bind] does a query for rows. SUM and AVG take numbers; MIN, MAX and GROUP BY
 // take whatever has an order. Every error is a [*BindError].

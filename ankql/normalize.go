@@ -48,15 +48,11 @@ func (s *Selection) Key() string {
 	for _, v := range params {
 		b = appendText(b, string(value.Append(nil, v)))
 	}
-	path := func(p *Path) {
-		b = append(b, byte(p.Type.Kind), byte(p.Type.Elem))
-		b = appendText(b, string(value.Append(nil, p.Default)))
-	}
 	for p := range Paths(s.Where) {
-		path(p)
+		b = appendPath(b, p)
 	}
 	for _, t := range s.Order {
-		path(t.Path)
+		b = appendPath(b, t.Path)
 	}
 	for _, l := range s.Links {
 		var params []value.Value
@@ -70,6 +66,12 @@ func (s *Selection) Key() string {
 		}
 	}
 	return string(b)
+}
+
+// appendPath appends what a path's text does not say of it.
+func appendPath(b []byte, p *Path) []byte {
+	b = append(b, byte(p.Type.Kind), byte(p.Type.Elem))
+	return appendText(b, string(value.Append(nil, p.Default)))
 }
 
 func appendText(b []byte, s string) []byte {

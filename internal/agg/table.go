@@ -42,10 +42,11 @@ type group struct {
 	now     ankql.Group      // valid while the group is in order or hidden
 	visible bool             // it is in order
 
-	taken *ankql.Group // as last taken, nil: it was not there
-	shown bool         // it is in the result
-	dirty bool
-	news  bool
+	taken   *ankql.Group // as last taken, nil: it was not there
+	shown   bool         // it is in the result
+	encoded []byte       // its state, nil when that was not asked for since it changed
+	dirty   bool
+	news    bool
 }
 
 // member is a value and how many rows have it.
@@ -283,6 +284,7 @@ func (t *Table) compareTo(x *group, of *ankql.Group, y *group, to *ankql.Group) 
 
 // touch takes a group out of the order before it changes.
 func (t *Table) touch(g *group) {
+	g.encoded = nil
 	if !g.dirty {
 		if g.visible {
 			t.order.remove(&g)
@@ -483,19 +485,26 @@ func (t *Table) Put(key []value.Value, encoded []byte) error {
 	return nil
 }
 
-// Inherit lets Take tell the difference to what was last taken of another
-// table of a selection with the same columns, which is of no more use.
-func (t *Table) Inherit(o *Table) {
-	for _, id := range slices.Sorted(maps.Keys(o.groups)) {
-		if was := o.groups[id]; was.taken != nil {
-			g := t.group(was.now.Key)
-			t.touch(g)
-			g.taken, g.shown = was.taken, true
-			if t.a.Limit >= 0 {
-				t.shown = append(t.shown, g)
-			}
+// Diff returns the difference between what was last taken of an older table,
+// of a selection with the same columns, and what was last taken of t.
+func (t *Table) Diff(older *Table) []Change {
+	var out []Change
+	for id, g := range t.groups {
+		c := Change{After: g.taken, g: g}
+		if was := older.groups[id]; was != nil {
+			c.Before = was.taken
+		}
+		if c.Before != nil || c.After != nil {
+			out = append(out, c)
 		}
 	}
+	for id, was := range older.groups {
+		if t.groups[id] == nil && was.taken != nil {
+			out = append(out, Change{Before: was.taken, g: was})
+		}
+	}
+	t.sort(out)
+	return out
 }
 
 // Changed reports whether there is something to take.
@@ -512,17 +521,24 @@ func (t *Table) Clear() {
 }
 
 // Each calls f with the key and the encoded state of each group of the result,
-// which f may keep.
+// which f may keep and must not change.
 func (t *Table) Each(f func(key []value.Value, encoded []byte)) {
 	t.settle()
-	t.order.each(t.a.Limit, func(g **group) { f((*g).now.Key, t.encode(t.state(*g))) })
+	t.order.each(t.a.Limit, func(g **group) { f((*g).now.Key, t.encoded(*g)) })
 }
 
 // Encoded returns the state of the group that a change is about, nil when it is
-// not there any more.
+// not there any more. It must not be changed.
 func (t *Table) Encoded(c *Change) []byte {
 	if c.After == nil {
 		return nil
 	}
-	return t.encode(t.state(c.g))
+	return t.encoded(c.g)
+}
+
+func (t *Table) encoded(g *group) []byte {
+	if g.encoded == nil {
+		g.encoded = t.encode(t.state(g))
+	}
+	return g.encoded
 }

@@ -35,19 +35,26 @@ type AggregateSink interface {
 type Aggregate struct {
 	n       uint64 // which one it is
 	a       *ankql.Aggregation
-	allow   func(*entity.State) bool
 	sink    AggregateSink
-	ra      *reactor.Aggregate // nil before the first groups are there
-	reading *aggregateRead     // nil when none is under way
-	waiting []func()           // to be called when what is read is there
+	res     *aggregateResult // what it shows, nil before the first groups are there
+	next    *aggregateResult // what it will show, nil when that is not being read
+	waiting []func()         // to be called when next is there, those for overtaken ones too
 	closed  bool
 	remote  *remoteAggregate // of an ephemeral node: what it is to the server
 }
 
-// aggregateRead is a result that is being read.
-type aggregateRead struct {
-	ra     *reactor.Aggregate
-	buffer [][]reactor.Change // what commits since the snapshot did to the collection
+// aggregateResult is a maintained result, which several aggregates may show.
+type aggregateResult struct {
+	key     string // of those that may be shared, "" of others
+	a       *ankql.Aggregation
+	allow   func(*entity.State) bool
+	ra      *reactor.Aggregate
+	was     *agg.Table   // in whose place ra's came and was not told yet, nil for none
+	shown   []*Aggregate // by whom, in the order in which they came; the slice never changes
+	joining []*Aggregate // who will show it when it is read
+	reading bool
+	buffer  [][]reactor.Change // what commits since the snapshot did to the collection
+	gone    bool               // nobody shows it
 }
 
 // NarrowAggregate is [Core.Narrow] of an aggregate selection: who may not read
@@ -84,56 +91,136 @@ func Groups(ctx context.Context, snap *Snap, a *ankql.Aggregation, allow func(*e
 // [Core.StartAggregate] gives groups.
 func (c *Core) SubscribeAggregate(a *ankql.Aggregation, allow func(*entity.State) bool, sink AggregateSink) *Aggregate {
 	c.serial++
-	q := &Aggregate{n: c.serial, a: a, allow: allow, sink: sink}
-	name := a.Rows.Collection
-	c.aggregates[name] = append(slices.Clip(c.aggregates[name]), q)
+	q := &Aggregate{n: c.serial, a: a, sink: sink}
+	c.aggregates[q] = struct{}{}
 	if !c.cfg.Durable {
 		q.remote = &remoteAggregate{}
 	}
+	c.await(q, c.aggregateResult(a, allow))
 	return q
 }
 
-// StartAggregate reads the groups beside the core; sink.Ready follows.
+// StartAggregate reads the groups beside the core, unless another aggregate has
+// them already; sink.Ready follows, perhaps before StartAggregate returns.
 func (c *Core) StartAggregate(q *Aggregate) {
-	snap, err := c.Current()
-	if err != nil {
-		c.failAggregate(q, err)
+	switch r := q.next; {
+	case r.reading:
+	case len(r.shown) > 0:
+		c.whenWhole(func() { c.joinAggregate(r) })
+	default:
+		c.readAggregate(r)
+	}
+}
+
+// aggregateResult returns the result of a selection: one that is there or is
+// being read, if it may be shared, or a new one.
+func (c *Core) aggregateResult(a *ankql.Aggregation, allow func(*entity.State) bool) *aggregateResult {
+	r := &aggregateResult{a: a, allow: allow}
+	if c.cfg.Durable && allow == nil { // who may see what is in the selection
+		if r.key = a.Key(); c.sharedAggregates[r.key] != nil {
+			return c.sharedAggregates[r.key]
+		}
+		c.sharedAggregates[r.key] = r
+	}
+	name := a.Rows.Collection
+	c.aggregateResults[name] = append(slices.Clip(c.aggregateResults[name]), r)
+	return r
+}
+
+// await makes r what q will show, in place of what it was to show before.
+func (c *Core) await(q *Aggregate, r *aggregateResult) {
+	overtaken := q.next
+	q.next = r
+	r.joining = append(r.joining, q)
+	if overtaken != nil {
+		c.leaveAggregate(q, overtaken, r)
+	}
+}
+
+// leaveAggregate ends that q shows r, or waits to, unless r is what it stays
+// with.
+func (c *Core) leaveAggregate(q *Aggregate, r, stays *aggregateResult) {
+	if r == stays {
 		return
 	}
-	read := &aggregateRead{ra: reactor.NewAggregate(q.a, q.allow)}
-	q.reading = read
-	a, allow := q.a, q.allow
+	is := func(o *Aggregate) bool { return o == q }
+	r.shown = slices.DeleteFunc(slices.Clone(r.shown), is)
+	r.joining = slices.DeleteFunc(r.joining, is)
+	if r.gone || len(r.shown)+len(r.joining) > 0 {
+		return
+	}
+	r.gone = true
+	if r.key != "" {
+		delete(c.sharedAggregates, r.key)
+	}
+	name := r.a.Rows.Collection
+	rest := slices.DeleteFunc(slices.Clone(c.aggregateResults[name]), func(o *aggregateResult) bool { return o == r })
+	if c.aggregateResults[name] = rest; len(rest) == 0 {
+		delete(c.aggregateResults, name)
+	}
+}
+
+// readAggregate computes a result from the published snapshot, applies what was
+// committed meanwhile, and shows it.
+func (c *Core) readAggregate(r *aggregateResult) {
+	snap, err := c.Current()
+	if err != nil {
+		c.failAggregates(r, err)
+		return
+	}
+	r.reading, r.ra = true, reactor.NewAggregate(r.a, r.allow)
 	c.ex.Read(func(ctx context.Context) error {
-		return read.ra.Reset(Rows(ctx, snap, a.Rows, allow))
+		return r.ra.Reset(Rows(ctx, snap, r.a.Rows, r.allow))
 	}, func(err error) {
 		snap.Release()
 		c.whenWhole(func() {
 			switch {
-			case q.closed || q.reading != read: // overtaken by another change of policy
+			case r.gone:
 			case err != nil:
-				c.failAggregate(q, err)
+				c.failAggregates(r, err)
 			default:
-				c.aggregateRead(q, read)
+				for _, changes := range r.buffer {
+					r.ra.Apply(changes)
+				}
+				r.ra.Take() // the beginning is no change
+				r.reading, r.buffer = false, nil
+				c.joinAggregate(r)
 			}
 		})
 	})
 }
 
-func (c *Core) aggregateRead(q *Aggregate, read *aggregateRead) {
-	for _, changes := range read.buffer {
-		read.ra.Apply(changes)
+// joinAggregate lets those show a result who have waited for it.
+func (c *Core) joinAggregate(r *aggregateResult) {
+	joining := r.joining
+	r.joining = nil
+	for _, q := range joining {
+		c.showAggregate(q, r)
 	}
-	q.reading = nil
-	if q.ra == nil {
-		q.ra = read.ra
-		q.ra.Take() // the beginning is no change
+}
+
+// showAggregate makes r what q shows.
+func (c *Core) showAggregate(q *Aggregate, r *aggregateResult) {
+	old := q.res
+	q.res, q.next = r, nil
+	if old != r {
+		r.shown = append(slices.Clip(r.shown), q)
+	}
+	switch {
+	case old == nil:
 		q.sink.Ready()
 		c.followAggregate(q)
-	} else {
-		read.ra.Table().Inherit(q.ra.Table())
-		q.ra = read.ra
-		c.deliverAggregate(q)
+	case old != r:
+		if changes := r.ra.Table().Diff(old.ra.Table()); len(changes) > 0 {
+			q.sink.Changed(changes)
+		}
+		c.leaveAggregate(q, old, nil)
 	}
+	q.done()
+}
+
+// done tells those who wait for another selection.
+func (q *Aggregate) done() {
 	waiting := q.waiting
 	q.waiting = nil
 	for _, done := range waiting {
@@ -144,8 +231,9 @@ func (c *Core) aggregateRead(q *Aggregate, read *aggregateRead) {
 // setAggregation replaces what a live aggregate is computed of, such as after a
 // change of policy. done is called when the groups are there.
 func (c *Core) setAggregation(q *Aggregate, a *ankql.Aggregation, allow func(*entity.State) bool, done func()) {
-	q.a, q.allow = a, allow
+	q.a = a
 	q.waiting = append(q.waiting, done)
+	c.await(q, c.aggregateResult(a, allow))
 	c.StartAggregate(q)
 }
 
@@ -156,15 +244,14 @@ func (c *Core) UnsubscribeAggregate(q *Aggregate) {
 	}
 	q.closed = true
 	c.unfollowAggregate(q)
-	name := q.a.Rows.Collection
-	rest := slices.DeleteFunc(slices.Clone(c.aggregates[name]), func(o *Aggregate) bool { return o == q })
-	if c.aggregates[name] = rest; len(rest) == 0 {
-		delete(c.aggregates, name)
+	delete(c.aggregates, q)
+	if q.res != nil {
+		c.leaveAggregate(q, q.res, nil)
 	}
-	for _, done := range q.waiting {
-		done()
+	if q.next != nil {
+		c.leaveAggregate(q, q.next, nil)
 	}
-	q.waiting = nil
+	q.done()
 }
 
 func (c *Core) failAggregate(q *Aggregate, err error) {
@@ -175,21 +262,26 @@ func (c *Core) failAggregate(q *Aggregate, err error) {
 	q.sink.Failed(err)
 }
 
-// Groups returns the groups in their order; the slice is the caller's.
-func (q *Aggregate) Groups() []ankql.Group {
-	if q.ra == nil {
-		return nil
+func (c *Core) failAggregates(r *aggregateResult, err error) {
+	for _, q := range slices.Concat(r.shown, r.joining) {
+		c.failAggregate(q, err)
 	}
-	return q.ra.Table().Groups()
 }
 
-// Table returns the groups, which change with every commit.
-func (q *Aggregate) Table() *agg.Table { return q.ra.Table() }
+// Groups returns the groups in their order; the slice is the caller's.
+func (q *Aggregate) Groups() []ankql.Group {
+	if q.res == nil {
+		return nil
+	}
+	return q.Table().Groups()
+}
+
+// Table returns the groups, which change with every commit. There are none
+// before sink.Ready.
+func (q *Aggregate) Table() *agg.Table { return q.res.ra.Table() }
 
 func (c *Core) aggregatesInOrder() []*Aggregate {
-	all := slices.Concat(slices.Collect(maps.Values(c.aggregates))...)
-	slices.SortFunc(all, func(a, b *Aggregate) int { return cmp.Compare(a.n, b.n) })
-	return all
+	return slices.SortedFunc(maps.Keys(c.aggregates), func(a, b *Aggregate) int { return cmp.Compare(a.n, b.n) })
 }
 
 // applyAggregates brings live aggregates up to a published transaction.
@@ -197,39 +289,45 @@ func (c *Core) applyAggregates(t *tx) {
 	if len(c.aggregates) == 0 {
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.aggregates)) {
+	for _, name := range slices.Sorted(maps.Keys(c.aggregateResults)) {
 		changes := reactor.In(t.changes, name)
 		if len(changes) == 0 && t.req.move == nil {
 			continue
 		}
-		for _, q := range c.aggregates[name] {
-			c.applyAggregate(q, t, changes)
+		for _, r := range c.aggregateResults[name] {
+			switch {
+			case r.gone:
+			case r.reading:
+				r.buffer = append(r.buffer, changes)
+			default:
+				c.applyAggregate(r, t, changes)
+			}
 		}
 	}
 }
 
-func (c *Core) applyAggregate(q *Aggregate, t *tx, changes []reactor.Change) {
-	if q.reading != nil {
-		q.reading.buffer = append(q.reading.buffer, changes)
-	}
-	if q.closed || q.ra == nil {
-		return
-	}
-	if q.remote == nil || !q.remote.based {
-		q.ra.Apply(changes)
-	}
-	if q.remote != nil {
+func (c *Core) applyAggregate(r *aggregateResult, t *tx, changes []reactor.Change) {
+	if c.cfg.Durable {
+		r.ra.Apply(changes)
+	} else { // it is of one aggregate
+		q := r.shown[0]
+		if !q.remote.based {
+			r.ra.Apply(changes)
+		}
 		c.applyResults(q, t)
 	}
-	if !q.closed {
-		c.deliverAggregate(q)
+	told := r.ra.Take()
+	if r.was != nil {
+		told = r.ra.Table().Diff(r.was)
+		r.was = nil
 	}
-}
-
-// deliverAggregate hands over what happened to a live aggregate.
-func (c *Core) deliverAggregate(q *Aggregate) {
-	if changes := q.ra.Take(); len(changes) > 0 {
-		q.sink.Changed(changes)
+	if len(told) == 0 {
+		return
+	}
+	for _, q := range r.shown {
+		if !q.closed {
+			q.sink.Changed(told)
+		}
 	}
 }
 
@@ -335,16 +433,16 @@ func (c *Core) applyResults(q *Aggregate, t *tx) {
 func (c *Core) takeGroups(q *Aggregate, x *resultMove) error {
 	r := q.remote
 	if !r.based {
-		next := reactor.NewAggregate(q.a, nil)
-		next.Table().Based()
-		next.Table().Inherit(q.ra.Table())
-		q.ra, r.based, r.covered = next, true, map[id.ID]covered{}
+		q.res.was = q.Table()
+		q.res.ra = reactor.NewAggregate(q.a, nil)
+		q.Table().Based()
+		r.based, r.covered = true, map[id.ID]covered{}
 		for _, i := range slices.SortedFunc(slices.Values(c.PendingIn(q.a.Rows.Collection)), id.ID.Compare) {
 			p := c.pends[i]
 			q.cover(&cover{q.a.Rows.Collection, i, true, p.base, c.visible(p.base, p.events)})
 		}
 	}
-	table := q.ra.Table()
+	table := q.Table()
 	if x.all {
 		table.Clear()
 	}
@@ -354,7 +452,7 @@ func (c *Core) takeGroups(q *Aggregate, x *resultMove) error {
 // cover lets an entity with pending events stand in the groups as it is here,
 // or as the server has it when none are pending any more.
 func (q *Aggregate) cover(x *cover) {
-	r, table := q.remote, q.ra.Table()
+	r, table := q.remote, q.Table()
 	if old, is := r.covered[x.entity]; is {
 		table.Uncover(old.rows())
 		delete(r.covered, x.entity)

@@ -215,3 +215,60 @@ func TestGroupsInParts(t *testing.T) {
 		t.Errorf("%d groups in %d frames, want %d", got, len(frames), groups)
 	}
 }
+
+// Equal aggregates are maintained once, those of principals that may read
+// different rows are not; who comes late and who leaves does not disturb the
+// others.
+func TestEqualAggregatesAreOne(t *testing.T) {
+	agent := &stubAgent{}
+	c, x := bootCore(t, 1, agent, true)
+	makeOne(t, c, x, lww.Set("n", value.Int32(1)))
+	begin := func(text string) (*Aggregate, *aggregateSink) {
+		t.Helper()
+		q, err := ankql.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := ankql.BindAggregate(q, c.Model("album"), "album")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sink := &aggregateSink{}
+		out := c.SubscribeAggregate(a, nil, sink)
+		c.StartAggregate(out)
+		return out, sink
+	}
+	a, _ := begin("SELECT COUNT(*), SUM(n) WHERE n > 0 AND n < 9")
+	b, _ := begin("SELECT COUNT(*), SUM(n) WHERE NOT (n >= 9) AND 0 < n")
+	other, _ := begin("SELECT SUM(n), COUNT(*) WHERE n > 0 AND n < 9")
+	x.settle()
+	if a.res != b.res || a.res == other.res || len(c.sharedAggregates) != 2 {
+		t.Fatalf("%d results", len(c.sharedAggregates))
+	}
+	makeOne(t, c, x, lww.Set("n", value.Int32(2)))
+	late, sink := begin("SELECT COUNT(*), SUM(n) WHERE n > 0 AND n < 9")
+	x.settle()
+	if late.res != a.res || counts(late) != "2:3" || sink.changes != 0 {
+		t.Errorf("who comes late has %s, and heard of %d changes", counts(late), sink.changes)
+	}
+	c.UnsubscribeAggregate(a)
+	makeOne(t, c, x, lww.Set("n", value.Int32(3)))
+	if counts(b) != "3:6" || sink.changes != 1 {
+		t.Errorf("%s, %d changes", counts(b), sink.changes)
+	}
+	for _, q := range []*Aggregate{b, other, late} {
+		c.UnsubscribeAggregate(q)
+	}
+	if len(c.sharedAggregates)+len(c.aggregateResults)+c.Queries() != 0 {
+		t.Error("something is left")
+	}
+	// One that ends before it began, while another waits for the same.
+	first, _ := begin("SELECT COUNT(*)")
+	second, _ := begin("SELECT COUNT(*)")
+	c.UnsubscribeAggregate(first)
+	x.settle()
+	if counts(second) != "3" {
+		t.Errorf("%s", counts(second))
+	}
+	c.UnsubscribeAggregate(second)
+}

@@ -127,7 +127,9 @@ type Core struct {
 	hydrating map[*result]struct{}
 	watch     []func()
 
-	aggregates map[string][]*Aggregate // by collection, in the order of their making; a slice never changes
+	aggregates       map[*Aggregate]struct{}
+	aggregateResults map[string][]*aggregateResult // by collection, in the order of their making; a slice never changes
+	sharedAggregates map[string]*aggregateResult
 
 	serial       uint64 // of queries and peers
 	peers        map[*Peer]struct{}
@@ -184,8 +186,8 @@ func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (
 		ex: ex, cfg: cfg, cache: NewCache(cfg.CacheSize),
 		tips: map[id.ID]*tip{}, flying: map[id.ID]stored{}, flyingTx: map[event.TxID]*tx{},
 		reactor: reactor.New(), queries: map[*Query]struct{}{},
-		aggregates: map[string][]*Aggregate{},
-		results:    map[string]*result{}, hydrating: map[*result]struct{}{}, peers: map[*Peer]struct{}{},
+		aggregates: map[*Aggregate]struct{}{}, aggregateResults: map[string][]*aggregateResult{}, sharedAggregates: map[string]*aggregateResult{},
+		results: map[string]*result{}, hydrating: map[*result]struct{}{}, peers: map[*Peer]struct{}{},
 		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{}, refused: map[event.TxID]error{},
 		untold: map[event.TxID]*outTx{}, dropped: map[id.ID]bool{}, renamed: map[id.ID]event.Tip{},
 	}
@@ -300,13 +302,7 @@ func (c *Core) wake() {
 }
 
 // Queries returns the number of live queries and live aggregates.
-func (c *Core) Queries() int {
-	n := len(c.queries)
-	for _, qs := range c.aggregates {
-		n += len(qs)
-	}
-	return n
-}
+func (c *Core) Queries() int { return len(c.queries) + len(c.aggregates) }
 
 // now returns the next reading of the clock.
 func (c *Core) now() id.Stamp { return c.clock.Next(c.wall()) }

@@ -319,7 +319,7 @@ func (l *Link) start() {
 		}
 	}
 	for _, q := range c.aggregatesInOrder() {
-		if q.ra != nil {
+		if q.res != nil {
 			l.followAggregate(q)
 		}
 	}
