@@ -188,10 +188,11 @@ func (c Collection[M, V, E]) Cursor(ctx context.Context, r Reader, row V, query 
 }
 
 // Explain describes how a query would be answered: the index or scan, what is
-// left to filter, and how rows are ordered.
+// left to filter, and how rows are ordered. Of an aggregate selection it is how
+// its rows are found.
 func (c Collection[M, V, E]) Explain(ctx context.Context, r Reader, query string, args ...any) (string, error) {
 	rd := r.reader()
-	sel, err := c.bind(ctx, rd, query, args)
+	sel, err := c.bindRows(ctx, rd, query, args)
 	if err != nil {
 		return "", err
 	}
@@ -204,6 +205,19 @@ func (c Collection[M, V, E]) Explain(ctx context.Context, r Reader, query string
 	}
 	defer snap.Release()
 	return core.Explain(ctx, snap, sel)
+}
+
+// bindRows is bind that also takes an aggregate selection, of which it returns
+// the rows.
+func (c Collection[M, V, E]) bindRows(ctx context.Context, rd reader, query string, args []any) (*ankql.Selection, error) {
+	if !ankql.IsAggregate(query) {
+		return c.bind(ctx, rd, query, args)
+	}
+	a, err := c.bindAggregate(ctx, rd, query, args)
+	if err != nil {
+		return nil, err
+	}
+	return a.Rows, nil
 }
 
 func (c Collection[M, V, E]) bind(ctx context.Context, rd reader, query string, args []any) (*ankql.Selection, error) {

@@ -201,6 +201,9 @@ func TestExplain(t *testing.T) {
 	if out := s.must("explain", "album", "year = ?", "--arg", "2003"); !strings.Contains(out, "by index year") {
 		t.Error(out)
 	}
+	if out := s.must("explain", "album", "SELECT COUNT(*) WHERE year = 2003 GROUP BY name"); !strings.Contains(out, "by index year") {
+		t.Error(out)
+	}
 	got := s.lines("explain", "album", "year = 2003")
 	if plan, _ := got[0]["plan"].([]any); len(plan) == 0 || !strings.Contains(fmt.Sprint(plan[0]), "by index year") {
 		t.Error(got)

@@ -94,7 +94,9 @@ func (x *fixed) over(n uint64) float64 {
 	}
 	var rest uint64
 	for k := limbs; k >= 0; k-- {
-		q[k], rest = bits.Div64(rest, q[k], n)
+		if rest|q[k] != 0 { // most are nothing
+			q[k], rest = bits.Div64(rest, q[k], n)
+		}
 	}
 	f := round(&q)
 	if neg {
