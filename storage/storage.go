@@ -132,7 +132,8 @@ type Snapshot interface {
 	// Find returns where event e stands; false when it is not stored.
 	Find(ctx context.Context, e id.ID) (Position, bool, error)
 	// Events returns an entity's events at revs first to last, both included,
-	// in causal order.
+	// in causal order. One that is missing between those that are stored, or
+	// behind them by the state's rev, is a [*CorruptError].
 	Events(ctx context.Context, collection string, entity id.ID, first, last uint64) iter.Seq2[*event.Event, error]
 	// Scan returns the existing entities that sel selects, in its order.
 	Scan(ctx context.Context, sel *ankql.Selection) iter.Seq2[*entity.State, error]
@@ -184,10 +185,11 @@ type TxRecord struct {
 	Record []byte
 }
 
-// Checker is a snapshot of an engine that keeps the same thing twice, such as
-// in indexes.
+// Checker is a snapshot of an engine that can check its own records.
 type Checker interface {
-	// Check compares what is kept twice, and yields a [*CorruptError] for each
-	// difference. Another error ends it.
+	// Check reads every record and compares what is kept twice: what the store
+	// has under keys that no commit writes, what cannot be read, events with
+	// where [Snapshot.Find] says that they are, states with indexes. It yields
+	// a [*CorruptError] for each difference. Another error ends it.
 	Check(ctx context.Context) iter.Seq[error]
 }

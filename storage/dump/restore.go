@@ -120,19 +120,25 @@ func isEmpty(ctx context.Context, snap lister) (bool, error) {
 	for _, err := range snap.MetaRange(ctx, nil, nil) {
 		return false, err
 	}
+	used, err := holds(ctx, snap)
+	return !used, err
+}
+
+// holds reports whether there is anything but bookkeeping.
+func holds(ctx context.Context, snap lister) (bool, error) {
 	for _, err := range snap.Entities(ctx) {
-		return false, err
+		return true, err
 	}
 	for _, err := range snap.Histories(ctx) {
-		return false, err
+		return true, err
 	}
 	for _, err := range snap.Txs(ctx) {
-		return false, err
+		return true, err
 	}
 	for _, err := range snap.Claims(ctx) {
-		return false, err
+		return true, err
 	}
-	return true, nil
+	return false, nil
 }
 
 func (s *restorer) run() error {

@@ -12,10 +12,10 @@ import (
 	"github.com/ankurah/ankurah-go/storage"
 )
 
-// Verify replays all events of all entities and compares what they lead to with
-// what is stored: states, heads, revs, positions of events, records of
-// transactions, the clock, and what the engine keeps twice, such as indexes.
-// Every difference goes to opts.Damage as an error that wraps
+// Verify has the engine check its records, if it can ([storage.Checker]), and
+// replays all events of all entities and compares what they lead to with what is
+// stored: states, heads, revs, positions of events, records of transactions and
+// the clock. Every difference goes once to opts.Damage as an error that wraps
 // [storage.ErrCorrupt]. The error that Verify returns says how many there were;
 // any other is about something else that kept it from going on.
 func Verify(ctx context.Context, e storage.Engine, opts *Options) (counts Counts, err error) {
@@ -25,22 +25,12 @@ func Verify(ctx context.Context, e storage.Engine, opts *Options) (counts Counts
 		return counts, err
 	}
 	defer func() { err = errors.Join(err, snap.Close()) }()
-	faults := 0
-	c := &check{snap: snap, kinds: o.Kinds, fault: func(err error) error {
-		faults++
-		if o.Damage != nil {
-			o.Damage(err)
-		}
-		return nil
-	}}
+	f := &faults{tell: o.Damage}
+	c := &check{snap: snap, kinds: o.Kinds, fault: f.add}
 	location := e.Info().Location
-	if err := c.open(ctx, location); err != nil {
-		return counts, err
-	}
-	for _, step := range []func(context.Context, *Options, *Counts) error{c.verifyEntities, c.verifyHistories, c.verifyTxs, c.verifyClaims, c.verifyClock} {
-		if err := c.pass(step(ctx, &o, &counts)); err != nil {
-			return counts, err
-		}
+	opening := c.open(ctx, location)
+	if opening != nil && !errors.Is(opening, ErrEmpty) && !storage.IsCorrupt(opening) {
+		return counts, opening
 	}
 	if k, ok := snap.(storage.Checker); ok {
 		for err := range k.Check(ctx) {
@@ -48,11 +38,55 @@ func Verify(ctx context.Context, e storage.Engine, opts *Options) (counts Counts
 				return counts, err
 			}
 		}
+		c.placed = true
 	}
-	if faults > 0 {
-		return counts, &storage.CorruptError{What: location, Err: fmt.Errorf("%s found", plural(faults, "difference"))}
+	if storage.IsCorrupt(opening) {
+		opening = c.fault(opening)
+	} else if opening == nil {
+		opening = c.run(ctx, &o, &counts)
 	}
-	return counts, nil
+	if f.n > 0 {
+		return counts, &storage.CorruptError{What: location, Err: fmt.Errorf("%s found", plural(f.n, "difference"))}
+	}
+	return counts, opening
+}
+
+// run holds the histories against everything else.
+func (c *check) run(ctx context.Context, o *Options, counts *Counts) error {
+	for _, step := range []func(context.Context, *Options, *Counts) error{c.verifyEntities, c.verifyHistories, c.verifyTxs, c.verifyClaims, c.verifyClock} {
+		if err := c.pass(step(ctx, o, counts)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxNamed bounds how many differences are remembered.
+const maxNamed = 1 << 12
+
+// faults counts differences. What several readers meet is told once.
+type faults struct {
+	n     int
+	named map[string]bool
+	tell  func(error)
+}
+
+func (f *faults) add(err error) error {
+	text := err.Error()
+	if f.named[text] {
+		return nil
+	}
+	if f.named == nil {
+		f.named = map[string]bool{}
+	}
+	if len(f.named) < maxNamed {
+		f.named[text] = true
+	}
+	f.n++
+	if f.tell != nil {
+		f.tell(err)
+	}
+	return nil
 }
 
 func plural(n int, what string) string {

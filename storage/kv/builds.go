@@ -236,7 +236,7 @@ func (e *Engine) buildChunk(ctx context.Context, x *index, from id.ID) (next id.
 	}
 	defer snap.Close()
 	prefix := e.keys.collection(nil, spaceState, x.collection)
-	c := &cursor{ctx: ctx}
+	c := &cursor{ctx: ctx, keys: e.keys}
 	c.it, c.err = snap.Scan(ctx, append(bytes.Clone(prefix), from[:]...), keyset.Successor(bytes.Clone(prefix)), false)
 	defer c.close()
 	b := &Batch{}
@@ -250,10 +250,11 @@ func (e *Engine) buildChunk(ctx context.Context, x *index, from id.ID) (next id.
 			break
 		}
 		if e.opts.Shared {
-			b.Preconditions = append(b.Preconditions, Precondition{bytes.Clone(c.key()), bytes.Clone(c.value())})
+			b.Preconditions = append(b.Preconditions, Precondition{bytes.Clone(c.key()), bytes.Clone(c.it.Value())})
 		}
 		if s.Exists() {
-			b.Writes = append(b.Writes, Write{Key: x.appendEntry(nil, s)})
+			key := x.appendEntry(nil, s)
+			b.Writes = append(b.Writes, Write{Key: key, Value: e.keys.sealed(key, nil)})
 		}
 	}
 	if c.err != nil {

@@ -28,7 +28,7 @@ const (
 
 // catalog is the set of indexes, the incomplete ones too. It is immutable.
 type catalog struct {
-	version []byte              // as stored; nil before the first index
+	version []byte              // as stored, seal included; nil before the first index
 	indexes map[string][]*index // by collection, in order of their IDs
 	next    uint64              // the least ID that no index has
 }
@@ -206,6 +206,10 @@ func readCatalog(ctx context.Context, keys keyspace, snap Snapshot) (*catalog, e
 	defer it.Close()
 	for it.Next() {
 		rest := it.Key()[len(lo):]
+		b, err := keys.unseal(it.Key(), it.Value())
+		if err != nil {
+			return nil, err
+		}
 		if len(rest) == 0 {
 			c.version = bytes.Clone(it.Value())
 			continue
@@ -214,7 +218,7 @@ func readCatalog(ctx context.Context, keys keyspace, snap Snapshot) (*catalog, e
 		if !ok {
 			return nil, &storage.CorruptError{What: "index catalog", Err: errKey}
 		}
-		x, err := parseIndex(keys, string(collection), string(name), it.Value())
+		x, err := parseIndex(keys, string(collection), string(name), b)
 		if err != nil {
 			return nil, err
 		}
@@ -283,10 +287,11 @@ func (e *Engine) putIndex(ctx context.Context, x *index) error {
 	c := e.published.Load()
 	key := e.keys.space(nil, spaceCatalog)
 	n, _ := binary.Uvarint(c.version)
-	version := binary.AppendUvarint(nil, n+1)
+	version := e.keys.sealed(key, binary.AppendUvarint(nil, n+1))
+	name := e.keys.catalog(nil, x.collection, x.name)
 	b := &Batch{Writes: []Write{
 		{Key: key, Value: version},
-		{Key: e.keys.catalog(nil, x.collection, x.name), Value: x.record()},
+		{Key: name, Value: e.keys.sealed(name, x.record())},
 	}}
 	if e.opts.Shared {
 		b.Preconditions = []Precondition{{Key: key, Value: c.version}}

@@ -230,6 +230,9 @@ func (e *Engine) head(ctx context.Context, c *collection, entity id.ID) (event.H
 	}
 	var head event.Head
 	if ok {
+		if b, err = e.keys.unseal(key, b); err != nil {
+			return nil, err
+		}
 		s, err := decodeState(c.name, entity, b)
 		if err != nil {
 			return nil, err
@@ -282,13 +285,15 @@ func (e *Engine) claimant(ctx context.Context, key []byte) (id.ID, error) {
 	}
 	holder := claimed{key: key}
 	if ok {
-		holder.entity, err = parseClaim(key, b)
+		if b, err = e.keys.unseal(stored, b); err == nil {
+			holder.entity, err = parseClaim(key, b)
+		}
 	}
 	c.claims = append(c.claims, holder)
 	return holder.entity, err
 }
 
-// read reads a key as the last commit left it.
+// read reads a key as the last commit left it, its seal included.
 func (e *Engine) read(ctx context.Context, key []byte) ([]byte, bool, error) {
 	snap, err := e.current()
 	if err != nil {

@@ -30,7 +30,12 @@ func (e *Engine) Copy(ctx context.Context, dir string, mark ...storage.MetaWrite
 	}
 	writes := make([]Write, len(mark))
 	for k, m := range mark {
-		writes[k] = Write{Key: e.keys.meta(nil, m.Key), Value: m.Value, Delete: m.Value == nil}
+		key := e.keys.meta(nil, m.Key)
+		if m.Value == nil {
+			writes[k] = Write{Key: key, Delete: true}
+		} else {
+			writes[k] = Write{Key: key, Value: e.keys.sealed(key, m.Value)}
+		}
 	}
 	return c.Copy(ctx, dir, writes)
 }

@@ -7,16 +7,19 @@ const checkEvery = 64
 
 // cursor walks a range of keys of a snapshot.
 type cursor struct {
-	ctx context.Context
-	it  Iterator // nil at the end
-	n   int
-	err error // what ended the walk; nil at the end of the range
+	ctx  context.Context
+	keys keyspace
+	it   Iterator // nil at the end
+	n    int
+	val  []byte
+	raw  bool  // seals are left to the caller
+	err  error // what ended the walk; nil at the end of the range
 }
 
 // open returns a cursor before the first key from lo to hi, or from hi down to
 // lo. Errors show in the cursor.
 func (s *snapshot) open(ctx context.Context, lo, hi []byte, reverse bool) *cursor {
-	c := &cursor{ctx: ctx}
+	c := &cursor{ctx: ctx, keys: s.e.keys}
 	if c.err = s.e.checkOpen(); c.err == nil {
 		c.err = ctx.Err()
 	}
@@ -26,8 +29,16 @@ func (s *snapshot) open(ctx context.Context, lo, hi []byte, reverse bool) *curso
 	return c
 }
 
+// openRaw returns a cursor that leaves values as they are stored, with their
+// seals.
+func (s *snapshot) openRaw(ctx context.Context, lo, hi []byte) *cursor {
+	c := s.open(ctx, lo, hi, false)
+	c.raw = true
+	return c
+}
+
 // next moves to the next key; false at the end and on an error, when the
-// cursor has closed itself.
+// cursor has closed itself. A record whose seal does not fit is one.
 func (c *cursor) next() bool {
 	if c.it == nil {
 		return false
@@ -36,7 +47,12 @@ func (c *cursor) next() bool {
 		c.err = c.ctx.Err()
 	}
 	if c.err == nil && c.it.Next() {
-		return true
+		if c.val = c.it.Value(); c.raw {
+			return true
+		}
+		if c.val, c.err = c.keys.unseal(c.it.Key(), c.val); c.err == nil {
+			return true
+		}
 	}
 	if c.err == nil {
 		c.err = c.it.Err()
@@ -47,7 +63,7 @@ func (c *cursor) next() bool {
 
 // key and value are valid until next or close.
 func (c *cursor) key() []byte   { return c.it.Key() }
-func (c *cursor) value() []byte { return c.it.Value() }
+func (c *cursor) value() []byte { return c.val }
 
 // close ends the walk; it may be called again.
 func (c *cursor) close() {

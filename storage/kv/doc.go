@@ -19,6 +19,10 @@
 //	07 collection index name        index: message {id, complete, columns}
 //	08 index id, columns…, entity   index entry: empty
 //
+// Every value ends with its seal: four bytes, big-endian, of the CRC-32C over
+// the key without the engine's prefix and over the value before it. A read that
+// meets a record whose seal does not fit fails with an error that names it.
+//
 // A column is value.AppendKey of what the evaluator sees under the column's
 // path when the model is not known: null where the property is missing. Each
 // existing entity has exactly one entry in each index, a deleted entity none.

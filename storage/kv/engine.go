@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strconv"
@@ -124,31 +125,23 @@ func (e *Engine) checkFormat(ctx context.Context) error {
 		return err
 	}
 	if ok {
-		version, ok := parseFormat(record)
-		if !ok {
-			return notOurs(e.opts.Location)
+		if version, ok := e.keys.format(key, record); ok {
+			return e.checkVersion(version)
 		}
-		if version > formatVersion {
-			return errors.New("ankurah: " + e.opts.Location + " has storage format " + strconv.FormatUint(version, 10) +
-				", this program reads up to " + strconv.Itoa(formatVersion) + ": use a newer version of the program")
-		}
-		return nil
 	}
-	it, err := snap.Scan(ctx, e.keys.prefix, keyset.Successor(append([]byte(nil), e.keys.prefix...)), false)
-	if err != nil {
-		return err
-	}
-	used := it.Next()
-	err = errors.Join(it.Err(), it.Close())
+	used, ours, err := e.look(ctx, snap)
+	ours = ours || bytes.HasPrefix(record, []byte(formatMagic))
 	switch {
 	case err != nil:
 		return err
+	case ours:
+		return &storage.CorruptError{What: e.keys.name(key) + " in " + e.opts.Location, Err: errors.New("it is missing, or cannot be read, and there is data")}
 	case used:
-		return notOurs(e.opts.Location)
+		return errors.New("ankurah: " + e.opts.Location + " is not an ankurah store: it holds something else: name another place")
 	case e.opts.ReadOnly:
 		return errors.New("ankurah: " + e.opts.Location + " is an empty store: it cannot be opened for reading only")
 	}
-	b := &Batch{Writes: []Write{{Key: key, Value: appendFormat(nil)}}}
+	b := &Batch{Writes: []Write{{Key: key, Value: e.keys.sealed(key, appendFormat(nil))}}}
 	if e.opts.Shared {
 		b.Preconditions = []Precondition{{Key: key}}
 	}
@@ -159,8 +152,34 @@ func (e *Engine) checkFormat(ctx context.Context) error {
 	return err
 }
 
-func notOurs(location string) error {
-	return errors.New("ankurah: " + location + " is not an ankurah store, or it is damaged: it holds data and no record of their format")
+// checkVersion returns why a store of a version cannot be used.
+func (e *Engine) checkVersion(version uint64) error {
+	has := "ankurah: " + e.opts.Location + " has storage format " + strconv.FormatUint(version, 10) + ", this program "
+	switch {
+	case version > formatVersion:
+		return errors.New(has + "reads up to " + strconv.Itoa(formatVersion) + ": use a newer version of the program")
+	case version < formatVersion:
+		return errors.New(has + "reads " + strconv.Itoa(formatVersion) + ": dump it with the version that wrote it, and restore the dump")
+	}
+	return nil
+}
+
+// looked is how many records are looked at to tell a damaged store from
+// something else.
+const looked = 64
+
+// look reports whether there is anything under the engine's prefix, and
+// whether some of it is sealed as this package seals.
+func (e *Engine) look(ctx context.Context, snap Snapshot) (used, ours bool, err error) {
+	it, err := snap.Scan(ctx, e.keys.prefix, keyset.Successor(append([]byte(nil), e.keys.prefix...)), false)
+	if err != nil {
+		return false, false, err
+	}
+	for n := 0; n < looked && !ours && it.Next(); n++ {
+		_, err := e.keys.unseal(it.Key(), it.Value())
+		used, ours = true, err == nil
+	}
+	return used, ours, errors.Join(it.Err(), it.Close())
 }
 
 // Info describes the engine.

@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 
@@ -9,7 +10,7 @@ import (
 )
 
 // formatVersion is the version of the key layout that this package writes.
-const formatVersion = 1
+const formatVersion = 2
 
 // formatMagic begins the value of the format key.
 const formatMagic = "ankurah"
@@ -83,6 +84,15 @@ func entityOf(key []byte, prefix int) (id.ID, error) {
 	return id.ID(key[len(key)-id.Size:]), nil
 }
 
+// parseStateKey reads what follows the space in the key of a state.
+func parseStateKey(rest []byte) (collection string, entity id.ID, err error) {
+	name, i, ok := bytes.Cut(rest, []byte{0})
+	if !ok || len(i) != id.Size || !event.ValidName(string(name)) {
+		return "", id.ID{}, errKey
+	}
+	return string(name), id.ID(i), nil
+}
+
 // parseEventKey reads what follows the space in the key of an event.
 func parseEventKey(rest []byte) (entity id.ID, rev uint64, ok bool) {
 	if len(rest) != id.Size+8 {
@@ -96,13 +106,26 @@ func appendFormat(b []byte) []byte {
 	return binary.AppendUvarint(append(b, formatMagic...), formatVersion)
 }
 
+// format returns the version in a stored format record; false when it is none.
+// Before version 2 records had no seal; all newer ones keep this one.
+func (k keyspace) format(key, stored []byte) (uint64, bool) {
+	if string(stored) == formatMagic+"\x01" {
+		return 1, true
+	}
+	b, err := k.unseal(key, stored)
+	if err != nil {
+		return 0, false
+	}
+	return parseFormat(b)
+}
+
 // parseFormat returns the version in a format record; false when it is none.
 func parseFormat(b []byte) (uint64, bool) {
 	if len(b) < len(formatMagic) || string(b[:len(formatMagic)]) != formatMagic {
 		return 0, false
 	}
 	v, n := binary.Uvarint(b[len(formatMagic):])
-	return v, n > 0
+	return v, n > 0 && len(formatMagic)+n == len(b)
 }
 
 func appendPosition(b []byte, entity id.ID, rev uint64, collection string) []byte {

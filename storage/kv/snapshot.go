@@ -3,8 +3,8 @@ package kv
 import (
 	"bytes"
 	"context"
-	"errors"
 	"iter"
+	"math"
 	"strconv"
 
 	"github.com/ankurah/ankurah-go/entity"
@@ -27,7 +27,12 @@ func (s *snapshot) get(ctx context.Context, key []byte) ([]byte, bool, error) {
 	if err := s.e.checkOpen(); err != nil {
 		return nil, false, err
 	}
-	return s.kv.Get(ctx, key)
+	b, ok, err := s.kv.Get(ctx, key)
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	b, err = s.e.keys.unseal(key, b)
+	return b, err == nil, err
 }
 
 func (s *snapshot) State(ctx context.Context, collection string, i id.ID) (*entity.State, error) {
@@ -60,23 +65,55 @@ func (s *snapshot) Events(ctx context.Context, collection string, i id.ID, first
 		hi := append(s.e.keys.event(nil, i, last), 0)
 		c := s.open(ctx, lo, hi, false)
 		defer c.close()
+		next := max(first, 1)
 		for c.next() {
-			ev, err := event.Decode(bytes.Clone(c.value()))
-			if err == nil && (ev.Entity != i || ev.Collection != collection) {
-				err = errors.New("it is of another entity")
-			}
-			if err != nil {
-				yield(nil, &storage.CorruptError{What: "event of " + collection + " " + i.String() + " under key " + strconv.QuoteToASCII(string(c.key())), Err: err})
+			ev, err := s.eventAt(c, collection, i, next)
+			if !yield(ev, err) || err != nil {
 				return
 			}
-			if !yield(ev, nil) {
-				return
-			}
+			next++
 		}
-		if c.err != nil {
-			yield(nil, c.err)
+		err := c.err
+		if err == nil && next-1 < last {
+			err = s.checkEnd(ctx, collection, i, next)
+		}
+		if err != nil {
+			yield(nil, err)
 		}
 	}
+}
+
+// eventAt reads the event that c is at, which has to be the one at rev.
+func (s *snapshot) eventAt(c *cursor, collection string, i id.ID, rev uint64) (*event.Event, error) {
+	key := c.key()
+	ev, err := event.Decode(bytes.Clone(c.value()))
+	switch _, at, ok := parseEventKey(key[len(s.e.keys.prefix)+1:]); {
+	case !ok:
+		err = errKey
+	case at != rev:
+		key, err = s.e.keys.event(nil, i, rev), errMissing
+	case err == nil && (ev.Entity != i || ev.Collection != collection):
+		err = errForeign
+	}
+	if err != nil {
+		return nil, &storage.CorruptError{What: s.e.keys.name(key), Err: err}
+	}
+	return ev, nil
+}
+
+// checkEnd returns an error when an entity whose events end before rev should
+// have that one too. Copies of another node's entities have no events at all.
+func (s *snapshot) checkEnd(ctx context.Context, collection string, i id.ID, rev uint64) error {
+	st, err := s.State(ctx, collection, i)
+	if err != nil || st.Rev() < rev {
+		return err
+	}
+	c := s.openRaw(ctx, s.e.keys.event(nil, i, 0), s.e.keys.event(nil, i, math.MaxUint64))
+	defer c.close()
+	if !c.next() {
+		return c.err
+	}
+	return &storage.CorruptError{What: s.e.keys.name(s.e.keys.event(nil, i, rev)), Err: errMissing}
 }
 
 func (s *snapshot) All(ctx context.Context, collection string) iter.Seq2[*entity.State, error] {
@@ -120,14 +157,14 @@ func (s *snapshot) Collections(ctx context.Context) ([]string, error) {
 
 // firstCollection returns the collection of the first state from lo on.
 func (s *snapshot) firstCollection(ctx context.Context, lo, hi []byte, skip int) (string, error) {
-	c := s.open(ctx, lo, hi, false)
+	c := s.openRaw(ctx, lo, hi)
 	defer c.close()
 	if !c.next() {
 		return "", c.err
 	}
 	name, _, _ := bytes.Cut(c.key()[skip:], []byte{0})
 	if !event.ValidName(string(name)) {
-		return "", &storage.CorruptError{What: "state under key " + strconv.QuoteToASCII(string(c.key())), Err: errKey}
+		return "", s.keyError(c.key())
 	}
 	return string(name), nil
 }

@@ -8,16 +8,18 @@ import (
 )
 
 // put appends a write whose key is buf[key:value] and whose value is
-// buf[value:].
-func (c *committer) put(key, value int) {
+// buf[value:], which it seals.
+func (c *committer) put(keys keyspace, key, value int) {
+	c.buf = keys.appendSeal(c.buf, c.buf[key:value], value)
 	end := len(c.buf)
 	c.writes = append(c.writes, Write{Key: c.buf[key:value:value], Value: c.buf[value:end:end]})
 }
 
-// putValue appends a write whose key is buf[key:]; the value is not copied.
-func (c *committer) putValue(key int, value []byte) {
+// putValue appends a write whose key is buf[key:].
+func (c *committer) putValue(keys keyspace, key int, value []byte) {
 	end := len(c.buf)
-	c.writes = append(c.writes, Write{Key: c.buf[key:end:end], Value: value})
+	c.buf = append(c.buf, value...)
+	c.put(keys, key, end)
 }
 
 func (c *committer) delete(key int) {
@@ -35,7 +37,7 @@ func (e *Engine) write(tx *storage.Tx) {
 	if len(tx.Record) > 0 {
 		key := len(c.buf)
 		c.buf = e.keys.tx(c.buf, tx.ID)
-		c.putValue(key, tx.Record)
+		c.putValue(e.keys, key, tx.Record)
 	}
 	for k := range c.claims[c.mark:] {
 		if claim := &c.claims[c.mark+k]; claim.write {
@@ -56,7 +58,7 @@ func (e *Engine) writeEntity(w *storage.EntityWrite) {
 		c.delete(key)
 	} else {
 		c.buf = s.Append(c.buf)
-		c.put(key, value)
+		c.put(e.keys, key, value)
 	}
 
 	rev := s.Rev() - uint64(len(w.Events))
@@ -66,16 +68,16 @@ func (e *Engine) writeEntity(w *storage.EntityWrite) {
 		c.buf = e.keys.event(c.buf, s.ID(), rev)
 		value := len(c.buf)
 		c.buf = ev.Append(c.buf)
-		c.put(key, value)
+		c.put(e.keys, key, value)
 
 		key = len(c.buf)
 		c.buf = e.keys.position(c.buf, ev.ID)
 		value = len(c.buf)
 		c.buf = appendPosition(c.buf, s.ID(), rev, col.name)
-		c.put(key, value)
+		c.put(e.keys, key, value)
 	}
 	if len(col.indexes) > 0 {
-		c.maintain(col.indexes, w.Before, s)
+		c.maintain(e.keys, col.indexes, w.Before, s)
 	}
 	e.heads.put(headKey{col, s.ID()}, s.Head())
 	if col.last.Less(s.ID()) {
@@ -86,7 +88,7 @@ func (e *Engine) writeEntity(w *storage.EntityWrite) {
 // maintain collects the changes of index entries when an entity goes from one
 // state to another. It is right for indexes under construction as well: what
 // it deletes may not be there, and what it sets is what building would set.
-func (c *committer) maintain(indexes []*index, before, after *entity.State) {
+func (c *committer) maintain(keys keyspace, indexes []*index, before, after *entity.State) {
 	had, has := before.Exists(), after.Exists()
 	for _, x := range indexes {
 		if had && has && !x.touched(before, after) {
@@ -108,7 +110,7 @@ func (c *committer) maintain(indexes []*index, before, after *entity.State) {
 			c.writes = append(c.writes, Write{Key: c.buf[old:key:key], Delete: true})
 		}
 		if has {
-			c.putValue(key, nil)
+			c.put(keys, key, len(c.buf))
 		}
 	}
 }
@@ -120,9 +122,7 @@ func (c *committer) writeClaim(keys keyspace, claim *claimed) {
 		c.delete(key)
 		return
 	}
-	value := len(c.buf)
-	c.buf = append(c.buf, claim.entity[:]...)
-	c.put(key, value)
+	c.putValue(keys, key, claim.entity[:])
 }
 
 func (e *Engine) writeMeta(writes []storage.MetaWrite) {
@@ -134,7 +134,7 @@ func (e *Engine) writeMeta(writes []storage.MetaWrite) {
 		if m.Value == nil {
 			c.delete(key)
 		} else {
-			c.putValue(key, m.Value)
+			c.putValue(e.keys, key, m.Value)
 		}
 	}
 }

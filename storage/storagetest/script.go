@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/book"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
@@ -23,8 +25,8 @@ import (
 // after a crash can be compared with it. It is for one goroutine.
 type Script struct {
 	w     *Writer
-	after []contents   // after transaction k at k
-	txs   []event.TxID // of transaction k at k-1
+	after []contents         // after transaction k at k
+	txs   []storage.TxRecord // of transaction k at k-1
 }
 
 // contents is what a store holds.
@@ -79,8 +81,9 @@ func (s *Script) Step(ctx context.Context, e storage.Engine) error {
 	for _, ew := range tx.Entities {
 		next.states[ew.After.ID()] = ew.After
 	}
+	tx.Record = record(tx.Entities)
 	tx.Claims, tx.Meta = s.claim(next, tx.Entities[0].After.ID()), s.meta(next, n)
-	s.txs = append(s.txs, tx.ID)
+	s.txs = append(s.txs, storage.TxRecord{Tx: tx.ID, Record: tx.Record})
 	r, err := e.Commit(ctx, &storage.Batch{Txs: []storage.Tx{tx}})
 	if err == nil && r.Conflicts != nil {
 		err = r.Conflicts[0]
@@ -88,6 +91,14 @@ func (s *Script) Step(ctx context.Context, e storage.Engine) error {
 	// A commit that failed may be there after a crash all the same.
 	s.after = append(s.after, next)
 	return err
+}
+
+// record returns what a node keeps of a transaction.
+func record(writes []storage.EntityWrite) (b []byte) {
+	for _, w := range writes {
+		b = book.AppendTouched(b, book.Touched{Collection: w.After.Collection(), Entity: w.After.ID(), First: w.Before.Rev() + 1, Last: w.After.Rev()})
+	}
+	return b
 }
 
 func (s *Script) set(n int) []event.Operation {
@@ -125,7 +136,12 @@ func (s *Script) claim(next contents, owner id.ID) []storage.Claim {
 
 func (s *Script) meta(next contents, n int) []storage.MetaWrite {
 	next.meta[scriptMeta] = strconv.Itoa(n)
-	writes := []storage.MetaWrite{{Key: []byte(scriptMeta), Value: []byte(next.meta[scriptMeta])}}
+	next.meta[book.Root] = string(s.w.root[:])
+	next.meta[book.Clock] = string(binary.BigEndian.AppendUint64(nil, uint64(s.w.clock.Last())))
+	var writes []storage.MetaWrite
+	for _, key := range []string{scriptMeta, book.Root, book.Clock} {
+		writes = append(writes, storage.MetaWrite{Key: []byte(key), Value: []byte(next.meta[key])})
+	}
 	key := "k" + strconv.Itoa(s.w.Rand.IntN(4))
 	if _, set := next.meta[key]; set {
 		delete(next.meta, key)
@@ -201,8 +217,8 @@ func (s *Script) compare(ctx context.Context, snap storage.Snapshot) (int, error
 		return n, fmt.Errorf("meta %v and claims %v are not those after transaction %d: %v, %v", have.meta, have.claims, n, want.meta, want.claims)
 	}
 	for k, tx := range s.txs {
-		record, ok, err := snap.Tx(ctx, tx)
-		if err != nil || ok != (k < n) || ok && string(record) != string(tx[:4]) {
+		record, ok, err := snap.Tx(ctx, tx.Tx)
+		if err != nil || ok != (k < n) || ok && string(record) != string(tx.Record) {
 			return n, fmt.Errorf("record %d after %d transactions: %x, %v: %w", k+1, n, record, ok, err)
 		}
 	}
