@@ -132,8 +132,9 @@ type Snapshot interface {
 	// Find returns where event e stands; false when it is not stored.
 	Find(ctx context.Context, e id.ID) (Position, bool, error)
 	// Events returns an entity's events at revs first to last, both included,
-	// in causal order. One that is missing between those that are stored, or
-	// behind them by the state's rev, is a [*CorruptError].
+	// in causal order. A rev up to that of the state at which no event is
+	// stored is a [*CorruptError]: of copies, which were put without events,
+	// nobody asks for these.
 	Events(ctx context.Context, collection string, entity id.ID, first, last uint64) iter.Seq2[*event.Event, error]
 	// Scan returns the existing entities that sel selects, in its order.
 	Scan(ctx context.Context, sel *ankql.Selection) iter.Seq2[*entity.State, error]

@@ -51,10 +51,15 @@ func (c *Core) load(ctx context.Context, snap storage.Snapshot) error {
 			return &storage.CorruptError{What: "meta record " + string(f.key), Err: err}
 		}
 	}
+	if err := c.checkRoot(ctx, snap); err != nil {
+		return err
+	}
 	b, ok, err := snap.Meta(ctx, metaClock)
 	switch {
 	case err != nil:
 		return err
+	case !ok && c.cfg.Durable && !c.root.IsZero(): // its IDs could be those of the past (S3)
+		return &storage.CorruptError{What: "meta record clock", Err: errors.New("it is missing")}
 	case ok && len(b) != 8:
 		return &storage.CorruptError{What: "meta record clock", Err: errors.New("it does not have 8 bytes")}
 	case ok:
@@ -80,6 +85,19 @@ func (c *Core) load(ctx context.Context, snap storage.Snapshot) error {
 	}
 	c.incarnation = c.randomID()
 	return c.loadCatalog(ctx, snap)
+}
+
+// checkRoot makes sure that a store without a root is new: another system must
+// not begin over what there is of one.
+func (c *Core) checkRoot(ctx context.Context, snap storage.Snapshot) error {
+	if !c.root.IsZero() {
+		return nil
+	}
+	names, err := snap.Collections(ctx)
+	if err == nil && len(names) > 0 {
+		err = &storage.CorruptError{What: "meta record root", Err: errors.New("it is missing, and there are entities")}
+	}
+	return err
 }
 
 // randomID returns an ID that no content stands behind.

@@ -111,6 +111,11 @@ func (v *verifier) readIndexes() error {
 	if err != nil {
 		return err
 	}
+	if len(c.indexes) > 0 && c.version == nil {
+		if err := v.fault(v.e.keys.space(nil, spaceCatalog), errMissing); err != nil {
+			return err
+		}
+	}
 	v.indexes = make(map[string][]*tally, len(c.indexes))
 	for collection, xs := range c.indexes {
 		for _, x := range xs {
