@@ -3,8 +3,10 @@ package ankurah_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -16,12 +18,15 @@ import (
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/property"
+	"github.com/ankurah/ankurah-go/property/lww"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/storage/dump"
 	"github.com/ankurah/ankurah-go/storage/kv"
 	"github.com/ankurah/ankurah-go/storage/memory"
 	"github.com/ankurah/ankurah-go/storage/pebble"
+	"github.com/ankurah/ankurah-go/storage/storagetest"
 )
 
 // records is what a store holds under its keys.
@@ -60,6 +65,7 @@ func (r records) batch() *kv.Batch {
 // damaged is a store with one record damaged.
 type damaged struct {
 	what    string
+	name    string // of the record
 	records records
 	lost    bool // a record is not where it was: who looks for it finds nothing
 	unknown bool // that there should be such a record nobody knows
@@ -370,6 +376,49 @@ func subset(some, all []string) bool {
 	return true
 }
 
+// verify fails the test unless verifying names the damaged record.
+func (d *damaged) verify(t *testing.T, e storage.Engine) {
+	t.Helper()
+	told := map[string]bool{}
+	_, err := dump.Verify(t.Context(), e, &dump.Options{Damage: func(err error) {
+		if told[err.Error()] || !storage.IsCorrupt(err) {
+			t.Errorf("%s: told %v", d.what, err)
+		}
+		told[err.Error()] = true
+	}})
+	if d.unknown && err == nil {
+		return
+	}
+	named := slices.ContainsFunc(slices.Collect(maps.Keys(told)), func(text string) bool { return strings.Contains(text, d.name) })
+	if !storage.IsCorrupt(err) || !named {
+		t.Errorf("%s: verified: %v, %q, want one of %q", d.what, err, slices.Collect(maps.Keys(told)), d.name)
+	}
+}
+
+// nameOf returns what people call the record under a key, or what it is of.
+func nameOf(key string) string {
+	b := []byte(key[1:])
+	switch key[0] {
+	case 1:
+		return id.ID(b[len(b)-16:]).String()
+	case 2:
+		return "event of " + id.ID(b[:16]).String() + " at rev " + fmt.Sprint(b[23])
+	case 3:
+		return "position of event " + id.ID(b).String()
+	case 4:
+		return "transaction " + event.TxID(b).String()
+	case 5:
+		return fmt.Sprintf("claim %+q", b)
+	case 6:
+		return "meta record "
+	case 7:
+		return "index"
+	case 8:
+		return "index"
+	}
+	return "format"
+}
+
 // read opens a store with one record damaged and reads all of it.
 func (d *damaged) read(t *testing.T, store kv.Store, q questions, wantStore, wantNode readings) {
 	t.Helper()
@@ -385,16 +434,7 @@ func (d *damaged) read(t *testing.T, store kv.Store, q questions, wantStore, wan
 			t.Error(err)
 		}
 	}()
-	told := 0
-	_, err = dump.Verify(t.Context(), e, &dump.Options{Damage: func(err error) {
-		told++
-		if !storage.IsCorrupt(err) {
-			t.Errorf("%s: told %v", d.what, err)
-		}
-	}})
-	if !d.unknown && (!storage.IsCorrupt(err) || told == 0) || err != nil && !storage.IsCorrupt(err) {
-		t.Errorf("%s: verified: %v", d.what, err)
-	}
+	d.verify(t, e)
 	got, err := readStore(t.Context(), e, q)
 	if err != nil {
 		t.Errorf("%s: %v", d.what, err)
@@ -415,7 +455,7 @@ func damages(sound records, rnd *rand.Rand) (out []damaged) {
 	add := func(what, key string, lost bool, change func(r records)) {
 		r := maps.Clone(sound)
 		change(r)
-		out = append(out, damaged{what: fmt.Sprintf("%s %q", what, key), records: r, lost: lost})
+		out = append(out, damaged{what: fmt.Sprintf("%s %q", what, key), name: nameOf(key), records: r, lost: lost})
 	}
 	keys := slices.Sorted(maps.Keys(sound))
 	for k, key := range keys {
@@ -447,11 +487,13 @@ func damages(sound records, rnd *rand.Rand) (out []damaged) {
 					b[at] ^= bit
 					r[string(b)] = v
 				})
+				out[len(out)-1].name = ""
 			}
 			add("a cut of", key, true, func(r records) {
 				delete(r, key)
 				r[key[:len(key)-1]] = v
 			})
+			out[len(out)-1].name = ""
 		}
 	}
 	return out
@@ -518,4 +560,100 @@ func TestDamagedRecords(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Records that are sealed and wrong are found by what they say.
+func TestForgedRecords(t *testing.T) {
+	sound := soundStore(t)
+	first := func(prefix string) string {
+		for _, key := range slices.Sorted(maps.Keys(sound)) {
+			if strings.HasPrefix(key, prefix) {
+				return key
+			}
+		}
+		t.Fatalf("nothing begins with %q", prefix)
+		return ""
+	}
+	put := func(r records, key string, value []byte) {
+		sum := crc32.Checksum([]byte(key+string(value)), crc32.MakeTable(crc32.Castagnoli))
+		r[key] = binary.BigEndian.AppendUint32(bytes.Clone(value), sum)
+	}
+	said := func(key string) []byte { return sound[key][:len(sound[key])-4] }
+	album := first("\x01album\x00")
+	entity := album[len("\x01album\x00"):]
+	who := id.ID([]byte(entity)).String()
+	at := func(rev byte) string { return "\x02" + entity + "\x00\x00\x00\x00\x00\x00\x00" + string(rev) }
+	idOf := func(key string) string {
+		e, err := event.Decode(said(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(e.ID[:])
+	}
+	born, next := "\x03"+idOf(at(1)), "\x03"+idOf(at(2))
+	entry := ""
+	for key := range sound {
+		if key[0] == 8 && strings.HasSuffix(key, entity) {
+			entry = key
+		}
+	}
+	other := first("\x02" + first("\x01_system\x00")[len("\x01_system\x00"):])
+	for _, c := range []struct {
+		what   string
+		change func(r records)
+		want   string
+	}{
+		{"another value", func(r records) {
+			put(r, album, bytes.Replace(said(album), []byte("album 0"), []byte("album X"), 1))
+		}, "state of album " + who + ": its events lead to another name"},
+		{"a state of no events", func(r records) {
+			twin := id.New(id.NewStamp(1, 1), [8]byte{1})
+			put(r, "\x01album\x00"+string(twin[:]), said(album))
+		}, "event of 0000000001000G200000000000 at rev 1: it is missing"},
+		{"the last event twice", func(r records) { put(r, at(9), said(at(3))) }, "event of " + who + " at rev 4: it is missing"},
+		{"two events exchanged", func(r records) {
+			put(r, at(2), said(at(3)))
+			put(r, at(3), said(at(2)))
+		}, "position of event " + id.ID([]byte(next[1:])).String() + ": the event is at rev 3"},
+		{"an event of another entity", func(r records) { put(r, at(2), said(other)) }, "it is of another entity"},
+		{"a position of another rev", func(r records) { put(r, born, said(next)) }, "position of event " + id.ID([]byte(born[1:])).String()},
+		{"a position of nothing", func(r records) { put(r, "\x03"+strings.Repeat("\x01", 16), said(born)) }, "there is no such event"},
+		{"a record of another transaction", func(r records) {
+			keys := slices.DeleteFunc(slices.Sorted(maps.Keys(sound)), func(k string) bool { return k[0] != 4 })
+			put(r, keys[0], said(keys[1]))
+		}, "record of transaction "},
+		{"an unknown transaction", func(r records) { put(r, "\x04"+strings.Repeat("\x01", 16), said(first("\x04"))) }, "record of transaction 01010101"},
+		{"a claim of no entity", func(r records) { put(r, first("\x05"), []byte("x")) }, "claim "},
+		{"an older clock", func(r records) { put(r, "\x06clock", make([]byte, 8)) }, "meta record clock: there are later events"},
+		{"another root", func(r records) { put(r, "\x06root", []byte(entity)) }, "it is of another system"},
+		{"an entry of another value", func(r records) {
+			delete(r, entry)
+			put(r, strings.Replace(entry, entry[2:5], "\xf0zz", 1), nil)
+		}, who + " has an entry that is not its own"},
+		{"no entry", func(r records) { delete(r, entry) }, who + " has no entry"},
+		{"a second entry", func(r records) { put(r, entry[:2]+"\xf0"+entity, nil) }, who + " has an entry that is not its own"},
+		{"an entry of an unknown index", func(r records) { put(r, "\x08\x63"+entry[2:], nil) }, "an index that the catalog does not have"},
+		{"an unknown space", func(r records) { put(r, "\x09x", nil) }, `record under key "\tx": malformed key`},
+		{"a space with nothing behind it", func(r records) { put(r, "\x02", nil) }, "malformed key"},
+	} {
+		r := maps.Clone(sound)
+		c.change(r)
+		s := memory.NewStore()
+		if err := s.Apply(t.Context(), r.batch()); err != nil {
+			t.Fatal(err)
+		}
+		e, err := kv.New(s, nil)
+		if err != nil {
+			t.Errorf("%s: %v", c.what, err)
+			continue
+		}
+		d := damaged{what: c.what, name: c.want}
+		d.verify(t, e)
+		if err := storagetest.Whole(t.Context(), e, property.NewRegistry(lww.Kind)); !storage.IsCorrupt(err) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: whole: %v", c.what, err)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -75,6 +75,7 @@ type check struct {
 	root   id.ID
 	placed bool              // the engine has compared positions with events
 	fault  func(error) error // takes a difference; an error ends the work
+	faulty bool              // there was one: sums need not fit any more
 
 	clock  id.Stamp   // the greatest of an event
 	events uint64     // seen
@@ -151,13 +152,18 @@ func (c *check) total(ctx context.Context, o *Options) (n uint64, err error) {
 
 // damage makes a fault of what is wrong with a record of the store.
 func (c *check) damage(what, why string) error {
-	return c.fault(&storage.CorruptError{What: what, Err: errors.New(why)})
+	return c.tell(&storage.CorruptError{What: what, Err: errors.New(why)})
+}
+
+func (c *check) tell(err error) error {
+	c.faulty = true
+	return c.fault(err)
 }
 
 // pass makes a fault of an error about damage; others end the work.
 func (c *check) pass(err error) error {
 	if storage.IsCorrupt(err) {
-		return c.fault(err)
+		return c.tell(err)
 	}
 	return err
 }
@@ -244,7 +250,7 @@ func (c *check) unfit(at string, err error) error {
 	if errors.Is(err, property.ErrUnknownKind) {
 		return err
 	}
-	return c.fault(&storage.CorruptError{What: at, Err: err})
+	return c.tell(&storage.CorruptError{What: at, Err: err})
 }
 
 // misplaced returns why an event cannot be one of an entity, "" when it can.
