@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 
@@ -63,7 +64,7 @@ func (s *Store) Copy(ctx context.Context, dir string, writes []kv.Write) error {
 
 // fill makes a folder a copy.
 func (s *Store) fill(ctx context.Context, dir string, writes []kv.Write) error {
-	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+	if err := s.checkpoint(dir); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -75,6 +76,22 @@ func (s *Store) fill(ctx context.Context, dir string, writes []kv.Write) error {
 		return err
 	}
 	return errors.Join(c.Apply(ctx, &kv.Batch{Writes: writes}), c.Close())
+}
+
+// checkpoint has Pebble make a folder. Where the folder cannot be synced Pebble
+// panics, in this goroutine and with no lock held: that is an error of the
+// copy's and no reason to end the process.
+func (s *Store) checkpoint(dir string) (err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case error:
+			err = p
+		default:
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	return s.db.Checkpoint(dir, pebble.WithFlushedWAL())
 }
 
 // named gives a folder its name.

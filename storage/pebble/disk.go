@@ -24,7 +24,8 @@ import (
 // flush again at once, for ever; so after some failures those who write wait
 // for the store to be closed. And what is in memory is out of order once the
 // MANIFEST could not be written, so that the next compaction panics: who writes
-// that never hears of it, and closing the store leaves it behind.
+// that never hears of it, and closing the store leaves it behind. None of this
+// is for other folders, which a copy is made in: failing there is the copy's.
 type disk struct {
 	vfs.FS
 	dir string
@@ -84,6 +85,12 @@ func (d *disk) writes(name string, write func() error) error {
 	select {}
 }
 
+// foreign reports whether a file or folder is none of the store's, nor a folder
+// that holds the store.
+func (d *disk) foreign(name string) bool {
+	return name != d.dir && d.PathDir(name) != d.dir && name != "" && name != "." && !strings.HasPrefix(d.dir, name)
+}
+
 // wrote takes the result of a write.
 func (d *disk) wrote(err error) error {
 	if err != nil {
@@ -117,7 +124,7 @@ func (d *disk) unlock() error {
 // names it, and syncs the folder once, behind both: after a crash the marker
 // could be there alone.
 func (d *disk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if strings.HasPrefix(d.PathBase(name), "marker.") {
+	if strings.HasPrefix(d.PathBase(name), "marker.") && !d.foreign(name) {
 		if err := d.writes(name, d.syncFolder); err != nil {
 			return nil, err
 		}
@@ -142,6 +149,9 @@ func (d *disk) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts .
 }
 
 func (d *disk) create(name string, how func() (vfs.File, error)) (vfs.File, error) {
+	if d.foreign(name) {
+		return how()
+	}
 	if !strings.HasSuffix(name, ".log") {
 		var f vfs.File
 		if err := d.writes(name, func() (err error) { f, err = how(); return err }); err != nil {
@@ -159,23 +169,32 @@ func (d *disk) create(name string, how func() (vfs.File, error)) (vfs.File, erro
 
 func (d *disk) OpenDir(name string) (vfs.File, error) {
 	f, err := d.FS.OpenDir(name)
-	if err != nil {
-		return nil, err
+	if err != nil || d.foreign(name) {
+		return f, err
 	}
 	return &file{f, d, name, true}, nil
 }
 
 func (d *disk) Rename(oldname, newname string) error {
+	if d.foreign(newname) {
+		return d.FS.Rename(oldname, newname)
+	}
 	return d.writes(newname, func() error { return d.FS.Rename(oldname, newname) })
 }
 
 func (d *disk) Link(oldname, newname string) error {
+	if d.foreign(newname) {
+		return d.FS.Link(oldname, newname)
+	}
 	return d.writes(newname, func() error { return d.FS.Link(oldname, newname) })
 }
 
 // Remove removes a file, which Pebble needs no more. Failing does no harm, but
 // that Pebble takes an old marker that stays for a new one that failed.
 func (d *disk) Remove(name string) error {
+	if d.foreign(name) {
+		return d.FS.Remove(name)
+	}
 	if strings.HasPrefix(d.PathBase(name), "marker.") {
 		return d.writes(name, func() error { return d.FS.Remove(name) })
 	}
