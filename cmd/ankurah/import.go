@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/internal/importer"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
@@ -160,6 +161,12 @@ func (c *importCommand) explain(err error) error {
 		return usage(fmt.Errorf("%s was imported up to row %d with other flags (%s)", c.File, other.Rows, other.Options),
 			"use the same, or --again to import it from its first row once more")
 	}
+	if replaced, ok := errors.AsType[*importer.ReplacedError](err); ok {
+		return usage(replaced, "bring it back as it was and import it to its end, or --again to import what it is now from its first row")
+	}
+	if errors.Is(err, ankurah.ErrDenied) {
+		return &failure{exitFailed, "act as somebody who may; imports also read and write the collection " + importer.Notes + ", where they note how far they are", err}
+	}
 	bad, ok := errors.AsType[*importer.Error](err)
 	if !ok {
 		return err
@@ -178,6 +185,8 @@ func (c *importCommand) explain(err error) error {
 		return badInput(err, "--rename "+bad.Field+"=… or --skip "+bad.Field)
 	case importer.TwoFields:
 		return badInput(err, "choose another name with --rename, or leave one out with --skip")
+	case importer.OtherType:
+		return usage(err, "leave --type "+bad.Field+"=… out, or --rename "+bad.Field+"=…")
 	case importer.NoField:
 		return usage(err, "correct the --type, --rename or --skip that names it, or leave that out")
 	}
@@ -210,7 +219,9 @@ func (c *importCommand) tell(a *app, r summary) error {
 	}
 	var err error
 	switch {
-	case r.Imported == 0 && r.Rows > 0:
+	case r.Rows == 0:
+		_, err = fmt.Fprintf(a.out, "%s has no rows: nothing to import\n", r.Source)
+	case r.Imported == 0:
 		_, err = fmt.Fprintf(a.out, "%s was imported completely before, %s into %s: nothing to do (--again imports it once more)\n", r.Source, count(r.Rows, "row"), r.Collection)
 	case r.Before > 0:
 		_, err = fmt.Fprintf(a.out, "imported the last %s of %d into %s in %.1f s (%.0f rows/s)\n", count(r.Imported, "row"), r.Rows, r.Collection, r.Seconds, float64(r.Imported)/r.Seconds)

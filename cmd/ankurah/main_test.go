@@ -288,12 +288,12 @@ func TestMistakes(t *testing.T) {
 		{"explain|album|year = :y|--arg|1", "", exitUsage, "the query has a parameter :y: write ? instead, and give each an --arg in their order"},
 
 		{"query|album|--data|nowhere", "", exitNotFound, "there is no store in nowhere: import something first, or name another folder with --data"},
-		{"query|albun", "", exitNotFound, "there is no collection albun: the store has album, ankurah_import"},
-		{"watch|albun", "", exitNotFound, "there is no collection albun: the store has album, ankurah_import"},
-		{"explain|albun", "", exitNotFound, "there is no collection albun: the store has album, ankurah_import"},
+		{"query|albun", "", exitNotFound, "there is no collection albun: the store has album"},
+		{"watch|albun", "", exitNotFound, "there is no collection albun: the store has album"},
+		{"explain|albun", "", exitNotFound, "there is no collection albun: the store has album"},
 		{"history|x", "", exitUsage, "x is no ID: IDs are 26 characters, as ankurah query prints them"},
 		{"history|01ARZ3NDEK0000000000000000", "", exitNotFound, "there is no 01ARZ3NDEK0000000000000000 in any collection: look for it with ankurah query COLLECTION"},
-		{"history|01ARZ3NDEK0000000000000000|--collection|albun", "", exitNotFound, "there is no collection albun: the store has album, ankurah_import"},
+		{"history|01ARZ3NDEK0000000000000000|--collection|albun", "", exitNotFound, "there is no collection albun: the store has album"},
 
 		{"import|nope.json|--collection|x", "", exitUsage, "there is no file nope.json: name a file, or - for what comes in"},
 		{"import|.|--collection|x", "", exitUsage, ". is a folder: name a file in it"},
@@ -312,6 +312,8 @@ func TestMistakes(t *testing.T) {
 		{"import|soon.ndjson|--collection|x|--type|year=int32", "", exitInput, "row 2, field year: 'soon' is not a number: choose another --type year=…, or --skip year"},
 		{"import|soon.ndjson|--collection|album", "", exitInput,
 			"row 2, field year: 'soon' is not a number: the collection stores int32 there: --rename year=… or --skip year"},
+		{"import|soon.ndjson|--collection|album|--type|year=string", "", exitUsage,
+			"field year: it should be string, and the collection stores int32 there: leave --type year=… out, or --rename year=…"},
 		{"import|object.json|--collection|x|--format|json", "", exitInput,
 			"the text does not begin with [: rows are JSON objects, in an array (--format json) or one after the other (--format ndjson)"},
 		{"import|ragged.csv|--collection|x", "", exitInput,
@@ -335,6 +337,25 @@ func TestMistakes(t *testing.T) {
 	}
 	if rows := s.lines("query", "album"); len(rows) != 3 {
 		t.Errorf("the mistakes left %v", rows)
+	}
+}
+
+// A file without rows is called so, and what went wrong for lack of a rule is.
+func TestImportHints(t *testing.T) {
+	s := newShell(t)
+	for _, name := range []string{"e.csv", "e.ndjson", "header.csv"} {
+		s.write(name, map[string]string{"header.csv": "a,b\n"}[name])
+		if out := s.must("import", name, "--collection", "x"); out != name+" has no rows: nothing to import\n" {
+			t.Error(out)
+		}
+	}
+	s.write("albums.ndjson", albums)
+	s.write("rules.json", `{"credentials": {"sesame": {"Subject": "alice"}}, "collections": {"album": [{"Read": "TRUE", "Write": "TRUE"}]}}`)
+	url, end := s.serve("--rules", "rules.json")
+	defer end()
+	o := s.run("--server", url, "--credential", "sesame", "import", "albums.ndjson", "--collection", "album")
+	if o.code != exitFailed || !strings.Contains(o.err, "ankurah_import, where they note how far they are") {
+		t.Errorf("no rule for the notes: %+v", o)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/internal/importer"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/storage/memory"
@@ -173,6 +174,7 @@ func (s *store) known(name string) (collection, error) {
 	if slices.Contains(names, name) {
 		return ankurah.Dynamic(name), nil
 	}
+	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == importer.Notes }) // it is no user's
 	hint := "the store has " + strings.Join(names, ", ")
 	if len(names) == 0 {
 		hint = "the store has none"

@@ -45,9 +45,15 @@ func importCities(ctx context.Context, s *ankurah.Session, sum *summary) error {
 		return err
 	}
 	defer f.Close()
-	total, digest, err := measure(f)
+	total, least, digest, err := measure(f)
 	if err != nil {
 		return err
+	}
+	if least == 0 {
+		return fmt.Errorf("ankurah: %s has no city for %s, which the demonstration is about", *file, liveQuery)
+	}
+	if *rows > 0 && *rows < least {
+		return fmt.Errorf("ankurah: -rows %d (ROWS=%d): the demonstration is about Icelandic cities, and row %d is the first of them: import at least so many, or leave it out", *rows, *rows, least)
 	}
 	if *rows > 0 && *rows < total {
 		total = *rows
@@ -99,21 +105,24 @@ func importCities(ctx context.Context, s *ankurah.Session, sum *summary) error {
 	return nil
 }
 
-// measure returns how many rows a file has and what it is recognised by.
-func measure(f io.Reader) (rows int, digest string, err error) {
+// measure returns how many rows a file has, which one is the first of those that
+// the live query is about, and what the file is recognised by.
+func measure(f io.Reader) (rows, least int, digest string, err error) {
 	sum := sha256.New()
 	d := json.NewDecoder(bufio.NewReaderSize(io.TeeReader(f, sum), 1<<18))
 	if _, err := d.Token(); err != nil {
-		return 0, "", fmt.Errorf("ankurah: %s is not a JSON array: %w", *file, err)
+		return 0, 0, "", fmt.Errorf("ankurah: %s is not a JSON array: %w", *file, err)
 	}
 	for d.More() {
-		var skipped json.RawMessage
-		if err := d.Decode(&skipped); err != nil {
-			return rows, "", fmt.Errorf("ankurah: %s, row %d: %w", *file, rows+1, err)
+		var r row
+		if err := d.Decode(&r); err != nil {
+			return rows, least, "", fmt.Errorf("ankurah: %s, row %d: %w", *file, rows+1, err)
 		}
-		rows++
+		if rows++; least == 0 && r.Country == "IS" {
+			least = rows
+		}
 	}
-	return rows, hex.EncodeToString(sum.Sum(nil)), nil
+	return rows, least, hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // begun returns the note of an earlier import of the file, and how many rows it

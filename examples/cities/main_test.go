@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ankurah/ankurah-go"
@@ -31,7 +32,7 @@ func TestDemonstration(t *testing.T) {
 	var list []row
 	for k := range 2500 {
 		r := row{Name: fmt.Sprintf("Town %04d", k), Country: "CH", Lat: "46.5", Lng: "-7.25"}
-		if k%100 == 0 {
+		if k%100 == 50 {
 			r.Country = "IS"
 		}
 		list = append(list, r)
@@ -44,6 +45,11 @@ func TestDemonstration(t *testing.T) {
 	if err := os.WriteFile(*file, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	*rows = 5
+	if err := demo(t.Context()); err == nil || !strings.Contains(err.Error(), "row 51 is the first of them") {
+		t.Errorf("five rows: %v", err)
+	}
+	*rows = 0
 	for range 2 {
 		if err := demo(t.Context()); err != nil {
 			t.Fatal(err)

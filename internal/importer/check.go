@@ -52,6 +52,9 @@ func check(ctx context.Context, src *Source, o *Options, model *schema.Model) (*
 				if c, err = newColumn(p.key, model); err != nil {
 					return nil, &Error{BadName, at, p.field, err}
 				}
+				if want, ok := o.Types[p.field]; ok && c.fixed && want != c.typ {
+					return nil, &Error{OtherType, 0, p.field, fmt.Errorf("it should be %s, and the collection stores %s there", want, c.typ)}
+				}
 				columns[p.key] = c
 			}
 			if err := c.add(p.v, at, p.field); err != nil {

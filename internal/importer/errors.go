@@ -19,6 +19,7 @@ const (
 	TwoFields                   // two fields of a row become one property
 	NoField                     // an option names a field that no row has
 	Changed                     // somebody wrote to the source while it was read
+	OtherType                   // the options name a type, and the collection has another
 )
 
 // Error says what of a source cannot be imported.
@@ -44,6 +45,17 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// ReplacedError says that a source of this name was imported in part, and was
+// another then.
+type ReplacedError struct {
+	Source string
+	Rows   int // imported of the other
+}
+
+func (e *ReplacedError) Error() string {
+	return fmt.Sprintf("%s changed after its first %d rows were imported", e.Source, e.Rows)
+}
 
 // OptionsError says that a part of a source was imported with options that
 // make other entities of its rows.

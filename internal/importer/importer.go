@@ -88,7 +88,8 @@ func (o *Options) describe(format Format) string {
 // Run imports a source, or what is missing of it. The result is right when the
 // import fails too: running it again goes on from there. Errors about the
 // source are an [*Error]; an [*OptionsError] says that an earlier run, which
-// did not end, had other options.
+// did not end, had other options, a [*ReplacedError] that it had another source
+// of this name.
 func Run(ctx context.Context, s *ankurah.Session, src *Source, o Options) (Result, error) {
 	if err := o.Validate(); err != nil {
 		return Result{}, err

@@ -382,3 +382,42 @@ func TestCopy(t *testing.T) {
 		t.Errorf("the copy is left: %v", err)
 	}
 }
+
+// A file that changed after a part of it was imported is not begun afresh in
+// silence.
+func TestReplacedSource(t *testing.T) {
+	s := session(t)
+	path := filepath.Join(t.TempDir(), "a.csv")
+	run := func(text string, o Options) (Result, error) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		src, err := Open(path, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		o.Collection = "row"
+		return Run(t.Context(), s, src, o)
+	}
+	if _, err := run("n\na\nb\n", Options{Limit: 1}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := run("n\nc\nd\ne\n", Options{})
+	if replaced, ok := errors.AsType[*ReplacedError](err); !ok || replaced.Rows != 1 {
+		t.Errorf("another file: %v", err)
+	}
+	if got := stored(t, s, "row"); len(got) != 1 {
+		t.Errorf("stored %v", got)
+	}
+	if res, err := run("n\na\nb\n", Options{}); err != nil || res.Rows != 2 || res.Before != 1 {
+		t.Errorf("the first file: %+v, %v", res, err)
+	}
+	if res, err := run("n\nc\nd\ne\n", Options{Limit: 1}); err != nil || res.Rows != 1 {
+		t.Errorf("after it: %+v, %v", res, err)
+	}
+	if res, err := run("n\nf\n", Options{Again: true}); err != nil || res.Rows != 1 {
+		t.Errorf("again: %+v, %v", res, err)
+	}
+}

@@ -20,7 +20,7 @@ type note struct {
 func (n *note) find(ctx context.Context, s *ankurah.Session, again bool) error {
 	r, err := ankurah.Dynamic(Notes).First(ctx, s, "digest = ? AND collection = ? ORDER BY id DESC", n.digest, n.collection)
 	if errors.Is(err, ankurah.ErrNotFound) {
-		return nil
+		return n.replaced(ctx, s, again)
 	}
 	if err != nil {
 		return err
@@ -38,6 +38,27 @@ func (n *note) find(ctx context.Context, s *ankurah.Session, again bool) error {
 	}
 	n.id, n.done, n.complete = r.ID(), int(done), complete == true
 	return nil
+}
+
+// replaced returns an error when the last import of a source of this name did
+// not end, and the source was another one.
+func (n *note) replaced(ctx context.Context, s *ankurah.Session, again bool) error {
+	if again || n.source == stream {
+		return nil
+	}
+	r, err := ankurah.Dynamic(Notes).First(ctx, s, "source = ? AND collection = ? ORDER BY id DESC", n.source, n.collection)
+	if errors.Is(err, ankurah.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if complete, _ := r.Get("complete"); complete == true {
+		return nil
+	}
+	rows, _ := r.Get("rows")
+	done, _ := rows.(int64)
+	return &ReplacedError{Source: n.source, Rows: int(done)}
 }
 
 // commit runs f in a transaction that notes how many rows are done with it.

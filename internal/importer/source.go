@@ -59,13 +59,16 @@ func Open(name string, format Format) (*Source, error) {
 	return s.detected()
 }
 
+// stream is the name of a source that is no file.
+const stream = "-"
+
 // Copy makes a source of what r says, in a temporary file.
 func Copy(r io.Reader, format Format) (*Source, error) {
 	f, err := os.CreateTemp("", "ankurah-import-")
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{Name: "-", Format: format, file: f, temp: true}
+	s := &Source{Name: stream, Format: format, file: f, temp: true}
 	if s.Size, err = io.Copy(f, r); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -284,7 +284,8 @@ func (c *Conn) setLocked(s State) {
 	c.changed = make(chan struct{})
 }
 
-// State returns the signal of what the connection is doing. Effects on it run
+// State returns the signal of what the connection is doing: State().Get(nil)
+// reads it once, Get with an effect's tracker also whenever it changes. Effects on it run
 // on the connection's goroutine: they must not wait for the connection, and so
 // not call Close.
 func (c *Conn) State() signal.Readable[State] { return (*stateSignal)(c) }
