@@ -57,6 +57,9 @@ func (c *serveCommand) Run(a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, node.Close()) }()
+	if c.Restored {
+		log.Info("restored", "store", engine.Info().Location)
+	}
 	if err := node.EnsureSystem(a.ctx); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,13 @@ func said(t *testing.T, o outcome, words ...string) outcome {
 // serve starts a server and returns its URL. It ends in good order with the
 // test.
 func (s *shell) serve(args ...string) (url string, end func()) {
+	s.t.Helper()
+	url, _, end = s.logging(args...)
+	return url, end
+}
+
+// logging is serve, with what the server logs, which may be read at its end.
+func (s *shell) logging(args ...string) (url string, log *bytes.Buffer, end func()) {
 	t := s.t
 	t.Helper()
 	cmd := s.command(append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
@@ -56,7 +64,32 @@ func (s *shell) serve(args ...string) (url string, end func()) {
 		}
 	}
 	t.Cleanup(end)
-	return url, end
+	return url, &errs, end
+}
+
+// What a server logs has the keys that docs/ARCHITECTURE.md names.
+func TestServerLog(t *testing.T) {
+	s := withAlbums(t)
+	s.write("rules.json", `{"credentials": {"sesame": {"Subject": "alice"}}, "collections": {}}`)
+	url, log, end := s.logging("--rules", "rules.json", "--restored")
+	if resp, err := http.Get("http" + strings.TrimPrefix(url, "ws")); err != nil {
+		t.Error(err)
+	} else if err := resp.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	s.must("backup", "--out", "copy")
+	s.fails(s.run("backup", "--out", "copy"), exitFailed, "not empty")
+	end()
+	for _, line := range []string{
+		`level=INFO msg=restored store=`,
+		`level=WARN msg="connection refused" remote=127.0.0.1:`,
+		`level=INFO msg="backed up" folder=`,
+		`level=WARN msg="backup failed" folder=`,
+	} {
+		if !strings.Contains(log.String(), line) {
+			t.Errorf("no %s in\n%s", line, log)
+		}
+	}
 }
 
 // The same commands work on a server; its rules hold; its store cannot be
