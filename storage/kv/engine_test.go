@@ -155,23 +155,3 @@ func sealed(key, v string) (string, string) {
 	sum := crc32.Checksum([]byte(key+v), crc32.MakeTable(crc32.Castagnoli))
 	return key, v + string(binary.BigEndian.AppendUint32(nil, sum))
 }
-
-// pairs returns the content of a store.
-func pairs(t *testing.T, s kv.Store) map[string][]byte {
-	t.Helper()
-	snap, err := s.Snapshot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer snap.Close()
-	it, err := snap.Scan(t.Context(), nil, nil, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer it.Close()
-	out := map[string][]byte{}
-	for it.Next() {
-		out[string(it.Key())] = append([]byte{}, it.Value()...)
-	}
-	return out
-}
