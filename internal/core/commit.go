@@ -810,6 +810,7 @@ func (c *Core) land(t *tx) {
 }
 
 // fail ends committing: a failed write discards what was built on it (S23).
+// What a server says can be taken up no more either.
 func (c *Core) fail(err error) {
 	if c.broken != nil {
 		return
@@ -821,6 +822,9 @@ func (c *Core) fail(err error) {
 	c.waiting = nil
 	clear(c.tips)
 	clear(c.flying)
+	if c.link != nil {
+		c.LinkGone(c.link, err)
+	}
 	c.wake()
 }
 

@@ -27,6 +27,8 @@ type scripted struct {
 	now   uint64
 	wrong int64 // of the wall clock, milliseconds
 	tasks []func()
+
+	unreadable error // why nothing can be read, nil while it can
 }
 
 func (x *scripted) Now() uint64     { return uint64(int64(x.now) + x.wrong) }
@@ -48,7 +50,13 @@ func (x *scripted) Write(b *storage.Batch, done func(storage.Result, storage.Sna
 	})
 }
 func (x *scripted) Read(job func(context.Context) error, done func(error)) {
-	x.tasks = append(x.tasks, func() { done(job(context.Background())) })
+	x.tasks = append(x.tasks, func() {
+		if x.unreadable != nil {
+			done(x.unreadable)
+			return
+		}
+		done(job(context.Background()))
+	})
 }
 func (x *scripted) EnsureIndexes(string) {}
 

@@ -90,7 +90,8 @@ var (
 )
 
 // NewLink takes a connection to a durable node. ready is called when the
-// server has accepted it.
+// server has accepted it. The connection of a node that has stopped committing
+// ends at once.
 func (c *Core) NewLink(handle any, credential []byte, ready func()) *Link {
 	l := &Link{
 		Conn: Conn{Handle: handle}, c: c, since: c.ex.Elapsed(), ready: ready,
@@ -101,6 +102,10 @@ func (c *Core) NewLink(handle any, credential []byte, ready func()) *Link {
 		c.LinkGone(c.link, &linkError{"another connection replaced this one", ErrDisconnected})
 	}
 	c.link = l
+	if c.broken != nil {
+		c.LinkGone(l, c.broken) // nothing that it says could be taken up
+		return l
+	}
 	c.send(&l.Conn, &wire.Hello{
 		Min: wire.MinVersion, Max: wire.MaxVersion, Node: c.node, Incarnation: c.incarnation, Root: c.root,
 		Now: c.ex.Now(), Credential: credential, App: c.cfg.App,
@@ -155,11 +160,15 @@ func (c *Core) LinkGone(l *Link, err error) {
 	}
 	for _, x := range waiting {
 		for _, done := range x.done {
-			done(&linkError{"the connection ended before the answer was taken up", ErrDisconnected})
+			done(errNotTakenUp())
 		}
 	}
 	c.finishConn(&l.Conn)
 	c.wake()
+}
+
+func errNotTakenUp() error {
+	return &linkError{"the connection ended before the answer was taken up", ErrDisconnected}
 }
 
 // Connected reports whether a durable node has accepted this one.

@@ -146,6 +146,11 @@ type moved struct {
 }
 
 func (c *Core) validateMove(t *tx) error {
+	if l := t.req.move.link; l != nil && l.err != nil {
+		// The next connection sends again what this one did not settle, and may
+		// hear another verdict.
+		return errNotTakenUp()
+	}
 	n := t.req.mentions()
 	v := &mover{c: c, t: t, m: t.req.move, touched: make(map[id.ID]*moved, n), order: make([]id.ID, 0, n)}
 	if v.m.remake {

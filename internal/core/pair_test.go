@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/wire"
+	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/property/lww"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
@@ -516,4 +518,92 @@ func TestCloseTellsWaiters(t *testing.T) {
 		t.Error("who waits in Confirmed is not told that the node was closed")
 	}
 	_ = errors.New
+}
+
+// S29: what a connection said that ended before it was taken up counts no more.
+// The transaction is sent again, and the answer to that is its outcome.
+func TestVerdictOfEndedConnection(t *testing.T) {
+	agent := &stubAgent{}
+	w := &pair{t: t}
+	w.s, w.xs = bootCore(t, 1, agent, true)
+	w.c, w.xc = bootCore(t, 2, nil, false)
+	var rejected []error
+	w.c.cfg.OnRejected = func(_ event.TxID, why error) { rejected = append(rejected, why) }
+	x := w.create(w.s, w.xs, 0)
+	w.connect()
+	w.query(-1)
+	w.rest()
+	w.edit(w.c, w.xc, x, "n", 1, false)
+	agent.write = func(policy.Write) error { return denied() }
+	w.up()
+	w.xs.settle()
+	w.c.cache.Drop(x, w.c.seq) // so that the refusal has to wait for a read
+	if w.down(); len(w.xc.tasks) == 0 {
+		t.Fatal("the refusal was taken up at once")
+	}
+	agent.write = nil
+	w.s.PeerGone(w.p)
+	w.c.LinkGone(w.l, nil)
+	w.connect()
+	w.rest()
+	if len(rejected) > 0 || w.c.Pending() > 0 {
+		t.Errorf("%d pending, rejected: %v", w.c.Pending(), rejected)
+	}
+	have, want := stateOf(t, w.c, x), stateOf(t, w.s, x)
+	if have.Rev() != want.Rev() || have.Rev() != 2 {
+		t.Errorf("rev %d on the client, %d on the server", have.Rev(), want.Rev())
+	}
+}
+
+// S23: a client whose store fails hears no server any more. What it shows
+// contains pending events that it has no bases of.
+func TestConnectionOfBrokenClient(t *testing.T) {
+	w := newPair(t)
+	x := w.create(w.s, w.xs, 0)
+	w.connect()
+	w.query(-1)
+	w.rest()
+	first, cause := w.l, errors.New("no space left")
+	w.edit(w.c, w.xc, x, "n", 1, false)
+	w.xc.eng = failing{w.xc.eng, cause}
+	w.rest()
+	if w.c.Broken() == nil || !errors.Is(first.Err(), cause) || w.c.Connected() {
+		t.Fatalf("broken: %v; the connection: %v", w.c.Broken(), first.Err())
+	}
+	w.connect()
+	if f, end := w.l.Take(); len(f) > 0 || !end || !errors.Is(w.l.Err(), cause) {
+		t.Errorf("a broken client says %d frames on its next connection: %v", len(f), w.l.Err())
+	}
+}
+
+type failing struct {
+	storage.Engine
+	err error
+}
+
+func (f failing) Commit(context.Context, *storage.Batch) (storage.Result, error) {
+	return storage.Result{}, f.err
+}
+
+// S22: a window whose rows cannot be read has failed; it does not pass for
+// whole.
+func TestWindowThatCannotBeRead(t *testing.T) {
+	w := newPair(t)
+	w.create(w.s, w.xs, 0)
+	w.connect()
+	w.query(-1)
+	w.rest()
+	sink := &quietSink{}
+	q := w.c.Subscribe(&ankql.Selection{Collection: "album", Limit: 1}, nil, sink)
+	w.c.Start(q)
+	w.rest()
+	w.c.Follow(q)
+	w.up()
+	w.xs.settle()
+	w.down()
+	w.xc.unreadable = errors.New("input/output error")
+	w.rest()
+	if !errors.Is(sink.failed, w.xc.unreadable) {
+		t.Errorf("failed with %v, synced %t", sink.failed, q.Synced())
+	}
 }

@@ -158,11 +158,13 @@ func (c *Core) readLacking(short []*result, done func()) {
 			x.read(ctx, snap)
 		}
 		return nil
-	}, func(error) {
+	}, func(err error) {
 		snap.Release()
 		for _, x := range reads {
 			switch {
 			case x.r.gone:
+			case err != nil: // nothing was read
+				c.failResult(x.r, err)
 			case x.err != nil:
 				c.failResult(x.r, x.err)
 			default:
