@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/ankurah/ankurah-go/entity"
@@ -77,8 +76,7 @@ type Node struct {
 	stop    context.CancelFunc
 	work    sync.WaitGroup // goroutines of the node
 
-	models     sync.Map     // *schema.Model -> error of its registration
-	generation atomic.Value // of the engine's indexes, that the published snapshot knows
+	models sync.Map // *schema.Model -> error of its registration
 
 	mu       sync.Mutex // the core's lock
 	core     *core.Core
@@ -128,6 +126,7 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		Durable: opts.Durable, App: opts.AppVersion, LeastApp: opts.LeastAppVersion, OnRejected: n.rejected(opts.OnRejected),
 		Panicked: n.panicked,
 	}
+	cfg.Engine, _ = engine.(core.IndexedEngine)
 	if !opts.Durable {
 		cfg.Policy = nil
 	}
@@ -352,23 +351,12 @@ func (n *Node) ensureIndexes(ctx context.Context, collection string) error {
 
 // current returns the published snapshot, with every index that is complete.
 // The caller releases it.
-func (n *Node) current() (*core.Snap, error) {
-	ix, ok := n.engine.(storage.Indexer)
-	if !ok {
+func (n *Node) current() (snap *core.Snap, err error) {
+	if !n.core.Outdated() {
 		return n.core.Current()
 	}
-	if g := ix.Generation(); g != n.generation.Load() {
-		var renewed bool
-		var err error
-		n.do(func() { renewed, err = n.core.Renew(n.engine.Snapshot) })
-		if err != nil {
-			return nil, err
-		}
-		if renewed {
-			n.generation.Store(g)
-		}
-	}
-	return n.core.Current()
+	n.do(func() { snap, err = n.core.Latest() })
+	return snap, err
 }
 
 func (n *Node) newEntity(collection string) (b event.Birth, id ID, err error) {

@@ -62,10 +62,11 @@ func (r *receivers) close() {
 	}
 }
 
-// greet says Hello and subscribes as a client does, and waits for the rows.
-func greet(ctx context.Context, c *websocket.Conn) error {
-	hello := &wire.Hello{Min: wire.MinVersion, Max: wire.MaxVersion, Node: id.New(1, [8]byte{1}), Incarnation: id.New(1, [8]byte{2}), Now: 1, Credential: []byte("bench")}
-	query := &wire.Query{ID: 1, Collection: "city", Text: "name = 'Reykjavik'", Live: true}
+// greet says Hello and subscribes as the k-th client does, and waits for the
+// rows.
+func greet(ctx context.Context, c *websocket.Conn, k uint64, text string) error {
+	hello := &wire.Hello{Min: wire.MinVersion, Max: wire.MaxVersion, Node: nodeOf(k), Incarnation: id.New(1, [8]byte{2}), Now: 1, Credential: []byte("bench")}
+	query := &wire.Query{ID: 1, Collection: "city", Text: text, Live: true}
 	for _, m := range []wire.Message{hello, query} {
 		if err := c.Write(ctx, websocket.MessageBinary, wire.Append(nil, m)); err != nil {
 			return err
@@ -107,8 +108,11 @@ func fanout(ctx context.Context, runs int) ([]result, error) {
 	}
 	srv.listen()
 	ours := &receivers{got: make(chan struct{}, subscribers)}
-	for range subscribers {
-		if err := ours.dial(ctx, srv.url, greet); err != nil {
+	for k := range subscribers {
+		err := ours.dial(ctx, srv.url, func(ctx context.Context, c *websocket.Conn) error {
+			return greet(ctx, c, uint64(k), "name = 'Reykjavik'")
+		})
+		if err != nil {
 			return nil, err
 		}
 	}

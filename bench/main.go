@@ -51,6 +51,7 @@ var lanes = []lane{
 	{"live_window", liveWindow},
 	{"live_rate", liveRate},
 	{"live_peer", livePeer},
+	{"idle_connections", idleConnections},
 	{"import", importRows},
 	{"query", queries},
 	{"get", pointGet},
@@ -66,8 +67,14 @@ var (
 )
 
 func main() {
-	if dir, ok := os.LookupEnv(reopenEnv); ok {
-		if err := reopen(context.Background(), dir); err != nil {
+	for env, job := range map[string]func(context.Context) error{
+		reopenEnv: func(ctx context.Context) error { return reopen(ctx, os.Getenv(reopenEnv)) },
+		serveEnv:  serveIdle,
+	} {
+		if os.Getenv(env) == "" {
+			continue
+		}
+		if err := job(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -102,8 +102,13 @@ func peakMemory() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(status)) {
-		if size, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+	return memoryOf(status, "VmHWM:")
+}
+
+// memoryOf returns the MiB that a line of a process's status says.
+func memoryOf(status []byte, line string) (float64, error) {
+	for l := range strings.Lines(string(status)) {
+		if size, ok := strings.CutPrefix(l, line); ok {
 			kib, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(size), "kB")), 64)
 			return kib / 1024, err
 		}

@@ -163,7 +163,7 @@ func (c *Core) leaveAggregate(q *Aggregate, r, stays *aggregateResult) {
 // readAggregate computes a result from the published snapshot, applies what was
 // committed meanwhile, and shows it.
 func (c *Core) readAggregate(r *aggregateResult) {
-	snap, err := c.Current()
+	snap, err := c.Latest()
 	if err != nil {
 		c.failAggregates(r, err)
 		return

@@ -91,6 +91,15 @@ type Config struct {
 	// given, which has been contained. It may be called under the core's lock.
 	Panicked func(in string, value any)
 	LeastApp uint64 // the least version of an application that may connect
+	// Engine is what the executor writes to, if its indexes may become complete
+	// between commits.
+	Engine IndexedEngine
+}
+
+// IndexedEngine is an engine with secondary indexes.
+type IndexedEngine interface {
+	storage.Engine
+	storage.Indexer
 }
 
 // Core is the state machine of one durable node.
@@ -108,7 +117,8 @@ type Core struct {
 	feedSeq     uint64
 
 	published atomic.Pointer[Snap]
-	seq       uint64 // publications so far
+	indexes   atomic.Value // generation of the indexes that the published snapshot has
+	seq       uint64       // publications so far
 	catalog   atomic.Pointer[catalog]
 	dirty     []storage.MetaWrite // goes with the next write
 
@@ -217,20 +227,26 @@ type closedError struct{ why error }
 func (e closedError) Error() string { return "ankurah: " + e.why.Error() + ": open it again" }
 func (e closedError) Unwrap() error { return e.why }
 
-// Renew replaces the published snapshot by one that take returns, which must
-// hold the same commits; it is for news beside them, such as a new index. It
-// does nothing and returns false while a write is on its way: the publication
-// that follows brings a new snapshot anyway.
-func (c *Core) Renew(take func() (storage.Snapshot, error)) (bool, error) {
-	if len(c.writing) > 0 || len(c.pubs) > 0 || c.published.Load() == nil {
-		return false, nil
+// Outdated reports whether indexes have become complete that the published
+// snapshot does not have. It may be called at any time.
+func (c *Core) Outdated() bool {
+	return c.cfg.Engine != nil && c.cfg.Engine.Generation() != c.indexes.Load()
+}
+
+// Latest returns the published snapshot like [Core.Current], with every index
+// that is complete: an outdated one is replaced, unless a write is on its way,
+// whose publication brings a new snapshot anyway.
+func (c *Core) Latest() (*Snap, error) {
+	if c.Outdated() && len(c.writing)+len(c.pubs) == 0 && c.published.Load() != nil {
+		g := c.cfg.Engine.Generation()
+		snap, err := c.cfg.Engine.Snapshot()
+		if err != nil {
+			return nil, err
+		}
+		c.published.Swap(NewSnap(snap, c.seq)).Release()
+		c.indexes.Store(g)
 	}
-	snap, err := take()
-	if err != nil {
-		return false, err
-	}
-	c.published.Swap(NewSnap(snap, c.seq)).Release()
-	return true, nil
+	return c.Current()
 }
 
 // Cache returns the cache of published states, which may be used at any time.

@@ -259,7 +259,7 @@ func (c *Core) obtain(r *result) {
 // hydrate reads the rows of a result from the published snapshot, applies what
 // was committed meanwhile, and shows it.
 func (c *Core) hydrate(r *result) {
-	snap, err := c.Current()
+	snap, err := c.Latest()
 	if err != nil {
 		c.failResult(r, err)
 		return

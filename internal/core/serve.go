@@ -56,7 +56,7 @@ func (c *Core) answerAt(p *Peer, at *slot, request uint64, job func(*answer) err
 			return
 		}
 	}
-	if a.snap, err = c.Current(); err != nil {
+	if a.snap, err = c.Latest(); err != nil {
 		fail(err)
 		return
 	}
