@@ -13,7 +13,7 @@ PROCS      ?= 2
 
 PURE = ./id ./internal/pb ./value ./schema ./ankql/... ./event ./property/... ./entity ./signal ./internal/wire
 
-.PHONY: demo test lint test-go test-race test-wasm sim mutants bench generate
+.PHONY: demo test lint test-go test-race test-wasm sim mutants bench generate postgres-installed
 
 # The main job: import the cities into a durable node, and let three processes
 # work on them while the server is killed and comes back. KEEP=1 leaves the
@@ -32,8 +32,14 @@ lint:
 	go run $(STATICCHECK) ./...
 	@for dir in examples/*/model; do go tool ankurah-gen -check "$$dir" || exit 1; done
 
-test-go:
+test-go: postgres-installed
 	go test ./...
+
+# The tests of the PostgreSQL engine start a server of their own.
+postgres-installed:
+	@ls /usr/lib/postgresql/*/bin/initdb "$${PGBIN:-/nowhere}/initdb" 2>/dev/null | grep -q . || command -v initdb >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q postgresql; \
+	else echo "PostgreSQL is missing: install it with: apt-get install -y postgresql"; exit 1; fi
 
 # The packages with goroutines, and the ones that they share data through.
 test-race:
