@@ -55,6 +55,20 @@ type Indexer interface {
 	Generation() any
 }
 
+// Modeler is an engine that lays out what it stores by what is known of it, as
+// one with a column for each property does.
+type Modeler interface {
+	// EnsureModel makes room for what a model declares. Entities are stored
+	// without it as well.
+	EnsureModel(ctx context.Context, m *schema.Model) error
+}
+
+// Pinger is an engine whose store may be out of reach.
+type Pinger interface {
+	// Ping returns nil when the store answers.
+	Ping(ctx context.Context) error
+}
+
 // Copier is an engine that can copy its store while it is in use.
 type Copier interface {
 	// Copy makes folder dir, which must not exist or be empty, a store with

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/keyset"
@@ -52,7 +51,7 @@ type claimed struct {
 // the store. An entity write without events replaces the state by one that was
 // made elsewhere, whatever its rev.
 func (e *Engine) Commit(ctx context.Context, b *storage.Batch) (storage.Result, error) {
-	if err := checkBatch(b); err != nil {
+	if err := b.Check(); err != nil {
 		return storage.Result{}, err
 	}
 	e.mu.Lock()
@@ -192,17 +191,10 @@ func conflictOf(err error) (*storage.ConflictError, error) {
 // expect returns a conflict when the entity's head is not want.
 func (e *Engine) expect(ctx context.Context, name string, entity id.ID, want event.Head) error {
 	have, err := e.head(ctx, e.collection(name), entity)
-	if err != nil || have.Equal(want) {
+	if err != nil {
 		return err
 	}
-	why := "its head moved"
-	switch {
-	case len(want) == 0:
-		why = "it exists already"
-	case len(have) == 0:
-		why = "it does not exist"
-	}
-	return &storage.ConflictError{Collection: name, Entity: entity, Why: why}
+	return storage.CheckHead(name, entity, have, want)
 }
 
 // head returns the head of an entity after what the batch holds so far, nil
@@ -233,7 +225,7 @@ func (e *Engine) head(ctx context.Context, c *collection, entity id.ID) (event.H
 		if b, err = e.keys.unseal(key, b); err != nil {
 			return nil, err
 		}
-		s, err := decodeState(c.name, entity, b)
+		s, err := storage.DecodeState(c.name, entity, b)
 		if err != nil {
 			return nil, err
 		}
@@ -327,61 +319,6 @@ func (e *Engine) collection(name string) *collection {
 		c.catalog, c.indexes = catalog, catalog.indexes[name]
 	}
 	return c
-}
-
-// checkBatch returns an error for a batch that no node should make.
-func checkBatch(b *storage.Batch) error {
-	for k := range b.Txs {
-		var last id.ID
-		for j := range b.Txs[k].Entities {
-			w := &b.Txs[k].Entities[j]
-			why := checkWrite(w)
-			if why == "" && !last.Less(w.After.ID()) {
-				why = "entities are not sorted and unique"
-			}
-			if why != "" {
-				return errors.New("ankurah: malformed batch: transaction " + b.Txs[k].ID.String() + ", entity " + strconv.Itoa(j) + ": " + why)
-			}
-			last = w.After.ID()
-		}
-	}
-	return nil
-}
-
-// checkWrite returns what is wrong with a write by itself, "" for nothing.
-func checkWrite(w *storage.EntityWrite) string {
-	switch {
-	case w.After == nil:
-		return "it has no state"
-	case w.After.IsGone() && (w.Before == nil || len(w.Events) > 0):
-		return "only what is stored can be removed, and by no event"
-	case !w.After.IsGone() && (w.After.Rev() == 0 || len(w.After.Head()) == 0):
-		return "it has no event"
-	case !event.ValidName(w.After.Collection()):
-		return "it is in no collection"
-	case w.Before != nil && (w.Before.ID() != w.After.ID() || w.Before.Collection() != w.After.Collection()):
-		return "it replaces another entity"
-	case len(w.Events) > 0 && w.After.Rev() != w.Before.Rev()+uint64(len(w.Events)):
-		return "its revs do not fit its events"
-	}
-	for k, ev := range w.Events {
-		if ev.Entity != w.After.ID() || k > 0 && !w.Events[k-1].ID.Less(ev.ID) {
-			return "its events are of another entity, or not sorted and unique"
-		}
-	}
-	return ""
-}
-
-// decodeState reads a stored state.
-func decodeState(collection string, i id.ID, b []byte) (*entity.State, error) {
-	s, err := entity.Decode(collection, i, b)
-	if err == nil && (s.Rev() == 0 || len(s.Head()) == 0) {
-		err = errors.New("it has no event")
-	}
-	if err != nil {
-		return nil, &storage.CorruptError{What: "state of " + collection + " " + i.String(), Err: err}
-	}
-	return s, nil
 }
 
 func parseClaim(key, b []byte) (id.ID, error) {

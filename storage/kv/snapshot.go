@@ -40,7 +40,7 @@ func (s *snapshot) State(ctx context.Context, collection string, i id.ID) (*enti
 	if err != nil || !ok {
 		return nil, err
 	}
-	return decodeState(collection, i, b)
+	return storage.DecodeState(collection, i, b)
 }
 
 func (s *snapshot) Find(ctx context.Context, e id.ID) (storage.Position, bool, error) {
@@ -132,7 +132,7 @@ func stateAt(collection string, key []byte, prefix int, b []byte) (*entity.State
 	if len(key) != prefix+id.Size {
 		return nil, &storage.CorruptError{What: "state under key " + strconv.QuoteToASCII(string(key)), Err: errKey}
 	}
-	return decodeState(collection, id.ID(key[prefix:]), b)
+	return storage.DecodeState(collection, id.ID(key[prefix:]), b)
 }
 
 func (s *snapshot) Collections(ctx context.Context) ([]string, error) {

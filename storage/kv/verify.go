@@ -214,7 +214,7 @@ func (v *verifier) state(key, rest, value []byte) error {
 	if err != nil {
 		return v.fault(key, err)
 	}
-	st, err := decodeState(name, i, value)
+	st, err := storage.DecodeState(name, i, value)
 	if err != nil {
 		return v.fault(key, err)
 	}
