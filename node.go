@@ -335,10 +335,19 @@ func (n *Node) declare(m *schema.Model) error {
 	return err
 }
 
+// ensureIndexes makes the engine have what a collection's model declares.
 func (n *Node) ensureIndexes(ctx context.Context, collection string) error {
-	ix, ok := n.engine.(storage.Indexer)
 	m := n.core.Model(collection)
-	if !ok || m == nil {
+	if m == nil {
+		return nil
+	}
+	if e, ok := n.engine.(storage.Modeler); ok {
+		if err := e.EnsureModel(ctx, m); err != nil {
+			return err
+		}
+	}
+	ix, ok := n.engine.(storage.Indexer)
+	if !ok {
 		return nil
 	}
 	for _, x := range m.Indexes {

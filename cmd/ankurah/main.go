@@ -35,7 +35,7 @@ Exit codes:
 // flags are those that every command takes.
 type flags struct {
 	Data       string `help:"Folder of the store (${default})." default:"./data" env:"ANKURAH_DATA" placeholder:"DIR"`
-	Store      string `help:"URL of the store, such as pebble:./data or memory:, instead of --data." placeholder:"URL"`
+	Store      string `help:"URL of the store, such as pebble:./data, memory: or postgres://user@host/database, instead of --data." aliases:"storage" env:"ANKURAH_STORE" placeholder:"URL"`
 	User       string `help:"Who acts: the subject that reads and writes are made as." placeholder:"NAME"`
 	Server     string `help:"URL of a server, such as ws://localhost:8080/ankurah, instead of a store." env:"ANKURAH_SERVER" placeholder:"URL"`
 	Credential string `help:"What the server knows the user by; the --user where it lets everybody in." env:"ANKURAH_CREDENTIAL" placeholder:"TEXT"`

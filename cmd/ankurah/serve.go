@@ -17,6 +17,7 @@ import (
 
 	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/transport/wsserver"
 )
 
@@ -66,7 +67,7 @@ func (c *serveCommand) Run(a *app) (err error) {
 	peers := wsserver.NewHandler(node, &wsserver.Options{Origins: c.Origin, Compression: c.Compression, Logger: log})
 	mux := http.NewServeMux()
 	mux.Handle("/ankurah", peers)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { health(w, r, engine) })
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		meter.Gauge("ankurah_connections", peers.Conns())
 		meter.print(w)
@@ -94,6 +95,19 @@ func (c *serveCommand) Run(a *app) (err error) {
 		err = serving
 	}
 	return err
+}
+
+// health answers whether the store is within reach.
+func health(w http.ResponseWriter, r *http.Request, engine storage.Engine) {
+	if p, ok := engine.(storage.Pinger); ok {
+		ctx, cancel := context.WithTimeout(r.Context(), connectTimeout)
+		defer cancel()
+		if err := p.Ping(ctx); err != nil {
+			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	fmt.Fprintln(w, "ok")
 }
 
 // ruleFile is what --rules names.

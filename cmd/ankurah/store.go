@@ -15,6 +15,7 @@ import (
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/storage/memory"
 	"github.com/ankurah/ankurah-go/storage/pebble"
+	"github.com/ankurah/ankurah-go/storage/postgres"
 	"github.com/ankurah/ankurah-go/transport/wsclient"
 )
 
@@ -105,8 +106,10 @@ func (a *app) openEngine(create, readOnly bool) (storage.Engine, error) {
 		scheme, _, _ := strings.Cut(a.Store, ":")
 		switch scheme {
 		case "pebble", "memory":
+		case "postgres", "postgresql":
+			return postgres.Open(a.ctx, a.Store, &postgres.Options{ReadOnly: readOnly})
 		default:
-			return nil, usage(errors.New("--store "+a.Store+" names no storage engine"), "write pebble:FOLDER or memory:")
+			return nil, usage(errors.New("--store "+scheme+":… names no storage engine"), "write pebble:FOLDER, memory: or postgres://USER@HOST/DATABASE")
 		}
 		return storage.Open(a.ctx, a.Store)
 	}

@@ -43,9 +43,7 @@ func (c *Core) Register(m *schema.Model) error {
 		len(known.Indexes) != len(merged.Indexes) {
 		c.putModel(merged)
 	}
-	if len(merged.Indexes) > 0 {
-		c.ex.EnsureIndexes(m.Collection)
-	}
+	c.ex.EnsureIndexes(m.Collection)
 	return nil
 }
 

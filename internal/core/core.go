@@ -34,7 +34,8 @@ type Executor interface {
 	Write(b *storage.Batch, done func(storage.Result, storage.Snapshot, error))
 	// Read runs job, which may block, then calls done with its error.
 	Read(job func(ctx context.Context) error, done func(error))
-	// EnsureIndexes builds the indexes of a model, in its own time.
+	// EnsureIndexes makes the engine have what a model declares, its indexes
+	// above all, in its own time.
 	EnsureIndexes(collection string)
 	// Wake says that a connection has frames to take.
 	Wake(k *Conn)

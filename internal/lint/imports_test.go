@@ -38,6 +38,7 @@ var rules = []struct {
 	{"storage/kv", []string{"pure", "storage", "internal/keyset"}, "an engine over any ordered map"},
 	{"storage/memory", []string{"pure", "storage", "storage/kv"}, "engines do not know each other"},
 	{"storage/pebble", []string{"pure", "storage", "storage/kv"}, "engines do not know each other"},
+	{"storage/postgres", []string{"pure", "storage"}, "engines do not know each other; this one is over no ordered map"},
 	{"internal/book", []string{"pure"}, "what bookkeeping looks like, for those beside the node"},
 	{"storage/dump", []string{"pure", "storage", "internal/book"}, "it moves data between engines and knows none"},
 	{"internal/reactor", []string{"pure", "internal/keyset"}, "routing needs no storage and no node"},

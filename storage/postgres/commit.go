@@ -33,7 +33,7 @@ func (e *Engine) Commit(ctx context.Context, b *storage.Batch) (storage.Result, 
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.checkOpen(); err != nil {
+	if err := e.checkWritable(); err != nil {
 		return storage.Result{}, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -66,19 +66,14 @@ func (e *Engine) prepare(ctx context.Context, b *storage.Batch) error {
 			}
 		}
 	}
-	err := e.grant(ctx, w, e.opts.Patience)
-	if stateOf(err) == stateLockTimeout {
+	err := e.grant(ctx, w)
+	for stateOf(err) == stateLockTimeout && ctx.Err() == nil {
 		// Somebody reads the tables. New columns can wait, as long as what has
-		// no column is noted.
-		for name, wish := range w {
-			if c.collections[name] != nil {
-				clear(wish.columns)
-			}
-			if len(wish.columns)+len(wish.inexact) == 0 && c.collections[name] != nil {
-				delete(w, name)
-			}
+		// no column is noted; but other servers would not know of it.
+		if !e.opts.Shared {
+			w.withoutColumns(c)
 		}
-		err = e.grant(ctx, w, e.opts.Patience)
+		err = e.grant(ctx, w)
 	}
 	if err != nil {
 		return err

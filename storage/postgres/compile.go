@@ -100,6 +100,9 @@ func isConstant(e ankql.Expr) bool {
 }
 
 func (c *compiler) path(p *ankql.Path) (operand, bool) {
+	if p.Via > 0 {
+		return operand{}, false // of another entity
+	}
 	if p.IsID {
 		return operand{sql: "id", typ: value.Type{Kind: value.KindID}}, true
 	}

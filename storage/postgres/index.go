@@ -122,7 +122,7 @@ func (e *Engine) Generation() any { return e.catalog.Load().version }
 
 // EnsureIndex builds the index unless it exists. Commits go on meanwhile.
 func (e *Engine) EnsureIndex(ctx context.Context, collection string, def schema.Index) error {
-	if err := e.checkOpen(); err != nil {
+	if err := e.checkWritable(); err != nil {
 		return err
 	}
 	if err := checkIndex(collection, def); err != nil {

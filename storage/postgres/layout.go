@@ -73,10 +73,17 @@ func (e *Engine) layOut(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		})
 	}
-	if err == nil && version > formatVersion {
-		err = fmt.Errorf("ankurah: %s has storage format %d, this program reads up to %d: use a newer version of the program", e.location, version, formatVersion)
+	if err != nil {
+		return err
 	}
-	return err
+	return e.checkFormat(version)
+}
+
+func (e *Engine) checkFormat(version int) error {
+	if version > formatVersion {
+		return fmt.Errorf("ankurah: %s has storage format %d, this program reads up to %d: use a newer version of the program", e.location, version, formatVersion)
+	}
+	return nil
 }
 
 // format reads the version of the tables, 0 when there are none.
@@ -153,6 +160,22 @@ func (w wishes) add(c *catalog, st *entity.State) {
 	}
 }
 
+// withoutColumns drops the wishes for new columns in tables that there are.
+func (w wishes) withoutColumns(c *catalog) {
+	for name, wish := range w {
+		if c.collections[name] == nil {
+			continue
+		}
+		for key := range wish.columns {
+			delete(wish.inexact, key)
+		}
+		clear(wish.columns)
+		if len(wish.inexact) == 0 {
+			delete(w, name)
+		}
+	}
+}
+
 // hasColumn reports whether a property of that key gets a column. Keys that
 // begin with an underscore are the system's.
 func hasColumn(key string) bool { return storable(key) && !strings.HasPrefix(key, "_") }
@@ -162,8 +185,8 @@ var reserved = []string{"id", "_rev", "_head", "_deleted", "_odd", "_state", "ta
 
 // grant makes the tables have what is wished and publishes the catalog; e.mu
 // is held. Tables are locked for a moment only, but for that they wait for who
-// reads them: not longer than patience, when there is one.
-func (e *Engine) grant(ctx context.Context, w wishes, patience time.Duration) error {
+// reads them, not longer than [Options.Patience].
+func (e *Engine) grant(ctx context.Context, w wishes) error {
 	if len(w) == 0 {
 		return nil
 	}
@@ -172,7 +195,7 @@ func (e *Engine) grant(ctx context.Context, w wishes, patience time.Duration) er
 		return err
 	}
 	err = e.define(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", patience.Milliseconds())); err != nil {
+		if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", e.opts.Patience.Milliseconds())); err != nil {
 			return err
 		}
 		now, err := e.readCatalog(ctx, tx, nil) // another process may have granted it
@@ -187,7 +210,7 @@ func (e *Engine) grant(ctx context.Context, w wishes, patience time.Duration) er
 		return nil
 	})
 	if err != nil {
-		return e.explain(err)
+		return err
 	}
 	return e.reload(ctx, conn)
 }
@@ -326,9 +349,22 @@ func (e *Engine) EnsureModel(ctx context.Context, m *schema.Model) error {
 	if !event.ValidName(m.Collection) {
 		return errors.New("ankurah: " + m.Collection + " cannot name a collection")
 	}
+	for {
+		err := e.patiently(ctx, func() error { return e.ensureModel(ctx, m) })
+		if stateOf(err) != stateLockTimeout {
+			return e.explain(err)
+		}
+		// Somebody reads the table, who may wait for a commit: let it go on.
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func (e *Engine) ensureModel(ctx context.Context, m *schema.Model) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.checkOpen(); err != nil {
+	if err := e.checkWritable(); err != nil {
 		return err
 	}
 	w := wishes{}
@@ -341,5 +377,5 @@ func (e *Engine) EnsureModel(ctx context.Context, m *schema.Model) error {
 			w.of(m.Collection).columns[p.Key] = p.Type
 		}
 	}
-	return e.grant(ctx, w, e.opts.Patience)
+	return e.grant(ctx, w)
 }

@@ -43,13 +43,15 @@ type Options struct {
 	Outage time.Duration
 	// Patience is how long a commit that needs a new column waits for who reads
 	// the table. After that it does without: such values are found, more
-	// slowly. 0 means a second.
+	// slowly. On a shared store it waits again. 0 means a second.
 	Patience time.Duration
 	// MaxPins is the number of snapshots from different moments that can be
 	// open at once. 0 means 32.
 	MaxPins int32
 	// Shared lets other processes write to the schema, too.
 	Shared bool
+	// ReadOnly refuses everything that writes. The store may be in use.
+	ReadOnly bool
 }
 
 // Engine is a [storage.Engine], a [storage.Indexer], a [storage.Modeler] and a
@@ -110,9 +112,6 @@ func Open(ctx context.Context, url string, opts *Options) (*Engine, error) {
 	if e.opts.Patience <= 0 {
 		e.opts.Patience = time.Second
 	}
-	if e.opts.Shared {
-		e.opts.Patience = 0 // others would not know of what has no column
-	}
 	if e.opts.MaxPins <= 0 {
 		e.opts.MaxPins = 32
 	}
@@ -141,6 +140,9 @@ func (e *Engine) open(ctx context.Context, url string) error {
 	if err := e.inspect(ctx, conn); err != nil {
 		return err
 	}
+	if e.opts.ReadOnly {
+		return e.openReadOnly(ctx, conn)
+	}
 	if err := e.lock(ctx, conn); err != nil {
 		return err
 	}
@@ -153,6 +155,21 @@ func (e *Engine) open(ctx context.Context, url string) error {
 		}
 	}
 	if _, err := conn.Exec(ctx, "INSERT INTO "+e.own("servers")+" VALUES ($1, 0)", e.incarnation); err != nil {
+		return err
+	}
+	return e.reload(ctx, conn)
+}
+
+// openReadOnly opens a store that is there.
+func (e *Engine) openReadOnly(ctx context.Context, conn *pgx.Conn) error {
+	version := 0
+	if err := e.format(ctx, conn, &version); err != nil {
+		return err
+	}
+	if version == 0 {
+		return fmt.Errorf("ankurah: %s: schema %s holds no store: it cannot be opened for reading only", e.location, e.schema)
+	}
+	if err := e.checkFormat(version); err != nil {
 		return err
 	}
 	return e.reload(ctx, conn)
@@ -211,6 +228,14 @@ func (e *Engine) checkOpen() error {
 		return &closedError{e.location}
 	}
 	return nil
+}
+
+// checkWritable returns an error when nothing can be written.
+func (e *Engine) checkWritable() error {
+	if e.opts.ReadOnly {
+		return errors.New("ankurah: " + e.location + " is open for reading only")
+	}
+	return e.checkOpen()
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -79,7 +79,7 @@ func (e *Engine) join(s *snapshot) bool {
 	e.state.mu.Lock()
 	defer e.state.mu.Unlock()
 	switch {
-	case e.opts.Shared:
+	case e.opts.Shared || e.opts.ReadOnly:
 		return false
 	case !e.state.committing:
 		e.state.open[s] = struct{}{}
@@ -95,7 +95,7 @@ func (e *Engine) join(s *snapshot) bool {
 // readPinned reads the catalog that a pinned snapshot sees: on a shared store
 // others change it.
 func (e *Engine) readPinned(s *snapshot) error {
-	if !e.opts.Shared {
+	if !e.opts.Shared && !e.opts.ReadOnly {
 		return nil
 	}
 	return s.run(e.life, func(q querier) (err error) {
