@@ -235,35 +235,51 @@ func (g *group) keys() []entityKey {
 // commit applies b. An error for which [lost] holds means that it was not
 // applied and may be tried again.
 func (e *Engine) commit(ctx context.Context, b *storage.Batch) (storage.Result, error) {
-	conn, err := e.connected(ctx)
-	if err != nil {
+	if _, err := e.connected(ctx); err != nil {
 		return storage.Result{}, err
 	}
 	// From here on the caller's end is no reason not to know what became of it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.opts.Outage)
 	defer cancel()
+	for {
+		var g *group
+		err := e.writing(ctx, func(conn *pgx.Conn) (err error) {
+			g, err = e.judged(ctx, conn, b)
+			return err
+		})
+		switch {
+		case err == nil:
+			e.batch++
+			return g.result, nil
+		case !lost(err):
+			return storage.Result{}, err
+		}
+		// When that returns, the database answers again: no reason to wait.
+		if err = e.wasApplied(ctx, err); err == nil {
+			return g.result, nil
+		}
+		if !lost(err) || ctx.Err() != nil {
+			return storage.Result{}, err
+		}
+	}
+}
+
+// judged commits b, first on the assumption that everything stored is as it
+// wants, then with its rows locked.
+func (e *Engine) judged(ctx context.Context, conn *pgx.Conn, b *storage.Batch) (*group, error) {
 	g := newGroup(b)
-	err = g.judge()
+	err := g.judge()
 	if err == nil {
 		err = e.send(ctx, conn, g)
 	}
 	for attempt := 0; attempt < maxAttempts && again(err); attempt++ {
+		if err := pause(ctx, time.Duration(attempt)*time.Millisecond); err != nil {
+			return nil, err
+		}
 		g = newGroup(b)
 		err = e.carefully(ctx, conn, g)
-		if again(err) && attempt > 0 {
-			if err := pause(ctx, time.Duration(attempt)*time.Millisecond); err != nil {
-				return storage.Result{}, err
-			}
-		}
 	}
-	if lost(err) {
-		return g.result, e.wasApplied(ctx, err)
-	}
-	if err != nil {
-		return storage.Result{}, err
-	}
-	e.batch++
-	return g.result, nil
+	return g, err
 }
 
 // again reports whether a batch that failed so has to be judged again.
@@ -279,20 +295,20 @@ func again(err error) bool {
 // returns nil if it was applied, else why the connection was lost. Then it
 // cannot be applied any more, since the number that it needs is spent.
 func (e *Engine) wasApplied(ctx context.Context, why error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.opts.Outage)
+	defer cancel()
 	before, now := e.batch, int64(0)
 	err := e.patiently(ctx, func() error {
-		conn, err := e.connected(ctx)
-		if err != nil {
-			return err
-		}
-		// A transaction that is still under way holds the row, or will find it
-		// changed. Doing this twice changes nothing.
-		return conn.QueryRow(ctx, "UPDATE "+e.own("servers")+" SET batch = CASE WHEN batch = $2 THEN batch + 2 ELSE batch END WHERE incarnation = $1 RETURNING batch",
-			e.incarnation, before).Scan(&now)
+		return e.writing(ctx, func(conn *pgx.Conn) error {
+			// A transaction that is still under way holds the row, or will find
+			// it changed. Doing this twice changes nothing.
+			return conn.QueryRow(ctx, "UPDATE "+e.own("servers")+" SET batch = CASE WHEN batch = $2 THEN batch + 2 ELSE batch END WHERE incarnation = $1 RETURNING batch",
+				e.incarnation, before).Scan(&now)
+		})
 	})
 	if err != nil {
 		// Not to be taken for a batch that may be tried again.
-		return fmt.Errorf("ankurah: %s: a commit was cut off (%v), and what became of it cannot be seen: %v", e.location, why, err)
+		return fmt.Errorf("ankurah: %s: a commit was cut off (%v), and the database does not answer, so that what became of it cannot be seen: %v", e.location, why, err)
 	}
 	e.batch = now
 	if now == before+1 {

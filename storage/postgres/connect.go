@@ -146,9 +146,7 @@ func (e *Engine) connected(ctx context.Context) (*pgx.Conn, error) {
 	if e.writer != nil && !e.writer.IsClosed() {
 		return e.writer, nil
 	}
-	if e.writer != nil {
-		e.ghost = e.writer.PgConn().PID()
-	}
+	e.drop()
 	conn, err := e.connect(ctx)
 	if err != nil {
 		return nil, err
@@ -158,6 +156,31 @@ func (e *Engine) connected(ctx context.Context) (*pgx.Conn, error) {
 	}
 	e.writer = conn
 	return conn, nil
+}
+
+// drop gives up the writer; e.mu is held. An error of a connection does not
+// always close it.
+func (e *Engine) drop() {
+	if e.writer == nil {
+		return
+	}
+	e.ghost = e.writer.PgConn().PID()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = e.writer.Close(ctx) // what was on it is looked for
+	e.writer = nil
+}
+
+// writing calls f with the writer; e.mu is held.
+func (e *Engine) writing(ctx context.Context, f func(conn *pgx.Conn) error) error {
+	conn, err := e.connected(ctx)
+	if err == nil {
+		err = f(conn)
+	}
+	if lost(err) {
+		e.drop()
+	}
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -190,29 +190,29 @@ func (e *Engine) grant(ctx context.Context, w wishes) error {
 	if len(w) == 0 {
 		return nil
 	}
-	conn, err := e.connected(ctx)
-	if err != nil {
-		return err
-	}
-	err = e.define(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", e.opts.Patience.Milliseconds())); err != nil {
-			return err
-		}
-		now, err := e.readCatalog(ctx, tx, nil) // another process may have granted it
+	return e.writing(ctx, func(conn *pgx.Conn) error {
+		err := e.define(ctx, conn, func(tx pgx.Tx) error { return e.grantAll(ctx, tx, w) })
 		if err != nil {
 			return err
 		}
-		for _, name := range slices.Sorted(maps.Keys(w)) {
-			if err := e.grantOne(ctx, tx, now, name, w[name]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return e.reload(ctx, conn)
 	})
+}
+
+func (e *Engine) grantAll(ctx context.Context, tx pgx.Tx, w wishes) error {
+	if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", e.opts.Patience.Milliseconds())); err != nil {
+		return err
+	}
+	now, err := e.readCatalog(ctx, tx, nil) // another process may have granted it
 	if err != nil {
 		return err
 	}
-	return e.reload(ctx, conn)
+	for _, name := range slices.Sorted(maps.Keys(w)) {
+		if err := e.grantOne(ctx, tx, now, name, w[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reload publishes the catalog that is stored.

@@ -117,11 +117,16 @@ func (e *Engine) publish(c *catalog) {
 }
 
 // newPin exports a snapshot of the database.
-func (e *Engine) newPin(ctx context.Context) (*pin, error) {
+func (e *Engine) newPin(ctx context.Context) (p *pin, err error) {
 	conn, err := e.pins.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if lost(err) {
+			e.pins.Reset()
+		}
+	}()
 	results, err := conn.Conn().PgConn().Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot()").ReadAll()
 	if err == nil && (len(results) != 2 || len(results[1].Rows) != 1) {
 		err = errors.New("ankurah: the server exported no snapshot")
@@ -227,6 +232,9 @@ func (s *snapshot) open(ctx context.Context, sql string, args []any) (*rows, err
 		r, err = s.try(ctx, sql, args)
 		if err == errMoved {
 			r, err = s.try(ctx, sql, args)
+		}
+		if lost(err) {
+			s.e.reads.Reset() // its other connections are lost, too
 		}
 		return err
 	})
