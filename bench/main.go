@@ -54,6 +54,7 @@ var lanes = []lane{
 	{"idle_connections", idleConnections},
 	{"import", importRows},
 	{"query", queries},
+	{"postgres", postgresLane},
 	{"get", pointGet},
 	{"open", openStore},
 	{"order", order},

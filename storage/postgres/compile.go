@@ -65,12 +65,12 @@ func number(sql string, args []any) (string, []any) {
 // operand is a value in SQL: null for null. One that is a literal has its
 // value, others an expression.
 type operand struct {
-	sql  string
-	typ  value.Type   // kind JSON: any class, as jsonb; kind null: always null
-	wide bool         // the expression is numeric: whole numbers, the result of arithmetic
-	col  *column      // that it is, with no default in between
-	lit  *value.Value // a literal
-	held string       // the expression by which an index has what is small of it
+	sql   string
+	typ   value.Type   // kind JSON: any class, as jsonb; kind null: always null
+	wide  bool         // the expression is numeric: whole numbers, the result of arithmetic
+	col   *column      // that it is, with no default in between
+	lit   *value.Value // a literal
+	small string       // the expression by which an index has what is small of it
 }
 
 // operand compiles e; false when SQL cannot say it.
@@ -90,6 +90,15 @@ func (c *compiler) operand(e ankql.Expr) (operand, bool) {
 		}
 	}
 	return operand{}, false
+}
+
+// held returns what an index holds of o where there is one, else o: both are
+// null together.
+func (c *compiler) held(o operand) string {
+	if o.col != nil && c.c.prefixed(o.col.key) {
+		return prefixOf(o.col)
+	}
+	return o.sql
 }
 
 func isConstant(e ankql.Expr) bool {
@@ -134,7 +143,7 @@ func (c *compiler) jsonPath(o operand, col *column, p *ankql.Path) (operand, boo
 	}
 	if len(p.JSON) > 0 {
 		if sql := c.c.pathExpr(append([]string{p.Key}, p.JSON...)); sql != "" && o.col != nil {
-			o.sql, o.held = sql, shortOnly(sql)
+			o.sql, o.small = sql, shortOnly(sql)
 		} else {
 			o.sql = "(" + o.sql + " #> " + c.arg(p.JSON, "text[]") + ")"
 		}
@@ -198,9 +207,9 @@ func (c *compiler) predicate(e ankql.Expr) (string, bool) {
 	case *ankql.IsNull:
 		x, ok := c.operand(e.X)
 		if e.Not {
-			return x.sql + " IS NOT NULL", ok
+			return c.held(x) + " IS NOT NULL", ok
 		}
-		return x.sql + " IS NULL", ok
+		return c.held(x) + " IS NULL", ok
 	case *ankql.In:
 		return c.negated(e.Not, func() (string, bool) { return c.in(e) })
 	case *ankql.Between:
@@ -457,8 +466,8 @@ func (c *compiler) compareJSON(op ankql.Op, o operand, v value.Value) (string, b
 		return "CASE jsonb_typeof(" + o.sql + ") WHEN 'number' THEN " + strings.ToUpper(strconv.FormatBool(less)) + " END", true
 	case op == ankql.OpEq || op == ankql.OpNe:
 		sql := "(" + o.sql + " " + operators[op] + " " + c.arg(doc, "jsonb") + ")"
-		if o.held != "" && op == ankql.OpEq && len(doc) <= heldLen {
-			sql = "(" + o.held + " = " + c.arg(doc, "jsonb") + " AND " + sql + ")"
+		if o.small != "" && op == ankql.OpEq && len(doc) <= heldLen {
+			sql = "(" + o.small + " = " + c.arg(doc, "jsonb") + " AND " + sql + ")"
 		}
 		return sql, true
 	}
@@ -469,10 +478,10 @@ func (c *compiler) compareJSON(op ankql.Op, o operand, v value.Value) (string, b
 		return "CASE jsonb_typeof(" + o.sql + ") WHEN 'boolean' THEN (" + o.sql + ")::boolean " + operators[op] + " " + c.arg(v.Bool(), "boolean") + " END", true
 	}
 	sql := "CASE jsonb_typeof(" + o.sql + ") WHEN 'number' THEN (" + o.sql + ")::numeric " + operators[op] + " " + c.arg(doc, "numeric") + " END"
-	if o.held != "" && !c.negative {
+	if o.small != "" && !c.negative {
 		// Numbers order so in jsonb, too; what is no number may be false here
 		// instead of null.
-		sql = "(" + o.held + " " + operators[op] + " " + c.arg(doc, "jsonb") + " AND " + sql + ")"
+		sql = "(" + o.small + " " + operators[op] + " " + c.arg(doc, "jsonb") + " AND " + sql + ")"
 	}
 	return sql, true
 }

@@ -198,6 +198,10 @@ func (e *Engine) build(ctx context.Context, collection string, def schema.Index)
 		if _, err := conn.Exec(ctx, "CREATE INDEX CONCURRENTLY "+x.sql(c, columns)); err != nil {
 			return err
 		}
+		// Of beginnings of texts the planner knows nothing before.
+		if _, err := conn.Exec(ctx, "ANALYZE "+c.table); err != nil {
+			return err
+		}
 	}
 	err = e.define(ctx, conn, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "UPDATE "+e.own("indexes")+" SET complete = true, columns = $2 WHERE name = $1", x.name, len(x.layout(c)))

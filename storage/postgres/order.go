@@ -73,16 +73,17 @@ func (c *compiler) after(terms []term, cursor *ankql.Cursor) ([]string, bool) {
 		rest = "(" + c.beyond(terms[k], keys[k]) + " OR " + c.same(terms[k], keys[k]) + " AND " + rest + ")"
 	}
 	first, key := terms[0], keys[0]
+	null, notNull := c.held(first.operand)+" IS NULL", c.held(first.operand)+" IS NOT NULL"
 	switch {
 	case key.IsNull() && first.NullsFirst:
-		return []string{first.sql + " IS NULL AND " + rest, first.sql + " IS NOT NULL"}, true
+		return []string{null + " AND " + rest, notNull}, true
 	case key.IsNull():
-		return []string{first.sql + " IS NULL AND " + rest}, true
+		return []string{null + " AND " + rest}, true
 	}
 	from := c.compareKey(first, key, map[bool]string{false: ">=", true: "<="}[first.Desc])
 	parts := []string{from + " AND (" + c.compareKey(first, key, map[bool]string{false: ">", true: "<"}[first.Desc]) + " OR " + rest + ")"}
 	if !first.NullsFirst && !first.Path.IsID {
-		parts = append(parts, first.sql+" IS NULL")
+		parts = append(parts, null)
 	}
 	return parts, true
 }

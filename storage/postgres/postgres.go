@@ -81,6 +81,8 @@ type Engine struct {
 		open       map[*snapshot]struct{} // taken since the last commit, so not pinned
 		committing bool                   // a commit is under way
 		before     *pin                   // of the moment before it; nil when it pinned nothing
+		idle       *pgxpool.Conn          // of a pin that nobody uses
+		idleEnd    *time.Timer            // ends its transaction
 	}
 }
 
@@ -208,6 +210,7 @@ func (e *Engine) Close() error {
 		err = e.writer.Close(ctx)
 	}
 	if e.pins != nil {
+		e.endIdle()
 		e.pins.Close()
 	}
 	if e.reads != nil {

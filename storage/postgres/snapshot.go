@@ -118,24 +118,63 @@ func (e *Engine) publish(c *catalog) {
 
 // newPin exports a snapshot of the database.
 func (e *Engine) newPin(ctx context.Context) (p *pin, err error) {
-	conn, err := e.pins.Acquire(ctx)
-	if err != nil {
+	sql, conn := "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot()", e.takeIdle()
+	if conn != nil {
+		sql = "COMMIT; " + sql
+	} else if conn, err = e.pins.Acquire(ctx); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if lost(err) {
-			e.pins.Reset()
-		}
-	}()
-	results, err := conn.Conn().PgConn().Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot()").ReadAll()
-	if err == nil && (len(results) != 2 || len(results[1].Rows) != 1) {
+	results, err := conn.Conn().PgConn().Exec(ctx, sql).ReadAll()
+	if err == nil && (len(results) < 2 || len(results[len(results)-1].Rows) != 1) {
 		err = errors.New("ankurah: the server exported no snapshot")
 	}
 	if err != nil {
 		conn.Release() // which closes it if it is in a transaction
+		if lost(err) {
+			e.pins.Reset()
+		}
 		return nil, err
 	}
-	return &pin{conn: conn, name: string(results[1].Rows[0][0])}, nil
+	return &pin{conn: conn, name: string(results[len(results)-1].Rows[0][0])}, nil
+}
+
+// idlePin is how long a connection stays in the transaction of a pin that
+// nobody uses: while commits follow each other, the next one has use for it,
+// and ending the old transaction and beginning the new one is one message.
+const idlePin = 20 * time.Millisecond
+
+// takeIdle returns the connection of a pin that nobody uses, nil if there is
+// none.
+func (e *Engine) takeIdle() *pgxpool.Conn {
+	e.state.mu.Lock()
+	defer e.state.mu.Unlock()
+	conn := e.state.idle
+	e.state.idle = nil
+	if conn != nil {
+		e.state.idleEnd.Stop()
+	}
+	return conn
+}
+
+// retire keeps the connection of a pin that nobody uses for a moment.
+func (e *Engine) retire(p *pin) {
+	e.state.mu.Lock()
+	keep := e.state.idle == nil && !e.closed.Load()
+	if keep {
+		e.state.idle = p.conn
+		e.state.idleEnd = time.AfterFunc(idlePin, e.endIdle)
+	}
+	e.state.mu.Unlock()
+	if !keep {
+		end(p.conn)
+	}
+}
+
+// endIdle ends what retire kept.
+func (e *Engine) endIdle() {
+	if conn := e.takeIdle(); conn != nil {
+		end(conn)
+	}
 }
 
 // pinOpen pins the snapshots that were taken since the last commit began; e.mu
@@ -165,7 +204,7 @@ func (e *Engine) pinOpen(ctx context.Context) error {
 	unused := p != nil && p.users == 0 // all were closed in between
 	e.state.mu.Unlock()
 	if unused {
-		p.end()
+		e.retire(p)
 	}
 	return nil
 }
@@ -177,12 +216,12 @@ func (e *Engine) committed() {
 	e.state.committing, e.state.before = false, nil
 }
 
-// end ends the pin's transaction.
-func (p *pin) end() {
+// end ends the transaction of a pin.
+func end(conn *pgxpool.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), pinTimeout)
 	defer cancel()
-	_ = p.conn.Conn().PgConn().Exec(ctx, "COMMIT").Close() // a connection in a transaction is closed by Release
-	p.conn.Release()
+	_ = conn.Conn().PgConn().Exec(ctx, "COMMIT").Close() // a connection in a transaction is closed by Release
+	conn.Release()
 }
 
 // release gives up one use of a pin.
@@ -192,7 +231,7 @@ func (e *Engine) release(p *pin) {
 	last := p.users == 0
 	e.state.mu.Unlock()
 	if last {
-		p.end()
+		e.retire(p)
 	}
 }
 
