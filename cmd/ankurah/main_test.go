@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ankurah/ankurah-go/ankurahtest/pgtest"
 )
 
 const asProgram = "ANKURAH_TEST_PROGRAM"
@@ -25,7 +27,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Run(m))
 }
 
 // shell runs the program in a folder of its own.

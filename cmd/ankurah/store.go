@@ -107,7 +107,11 @@ func (a *app) openEngine(create, readOnly bool) (storage.Engine, error) {
 		switch scheme {
 		case "pebble", "memory":
 		case "postgres", "postgresql":
-			return postgres.Open(a.ctx, a.Store, &postgres.Options{ReadOnly: readOnly})
+			e, err := postgres.Open(a.ctx, a.Store, &postgres.Options{ReadOnly: readOnly})
+			if err != nil {
+				return nil, err
+			}
+			return e, nil
 		default:
 			return nil, usage(errors.New("--store "+scheme+":… names no storage engine"), "write pebble:FOLDER, memory: or postgres://USER@HOST/DATABASE")
 		}

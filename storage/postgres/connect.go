@@ -233,5 +233,14 @@ func (e *Engine) explain(err error) error {
 	default:
 		return err
 	}
-	return fmt.Errorf("ankurah: %s: %w: %s", e.location, err, hint)
+	return &explained{"ankurah: " + e.location + ": " + strings.Join(strings.Fields(err.Error()), " ") + ": " + hint, err}
 }
+
+// explained is an error in one line, with what to do.
+type explained struct {
+	text string
+	err  error
+}
+
+func (e *explained) Error() string { return e.text }
+func (e *explained) Unwrap() error { return e.err }

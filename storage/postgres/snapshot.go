@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,12 +36,14 @@ type snapshot struct {
 	closed  bool // under state.mu
 }
 
-// pin is a moment in the database: an open transaction, which exported its
-// snapshot. Snapshots of the same moment share one.
+// pin is a moment in the database: an open transaction, which exports its
+// snapshot when it is wanted. Snapshots of the same moment share one.
 type pin struct {
 	conn  *pgxpool.Conn
-	name  string
 	users int // under state.mu
+
+	mu   sync.Mutex // guards what follows, and the use of conn
+	name string     // of what was exported
 }
 
 // Snapshot returns a view of everything whose Commit has returned.
@@ -116,26 +119,40 @@ func (e *Engine) publish(c *catalog) {
 	}
 }
 
-// newPin exports a snapshot of the database.
+// newPin opens a transaction that sees what is committed now.
 func (e *Engine) newPin(ctx context.Context) (p *pin, err error) {
-	sql, conn := "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot()", e.takeIdle()
+	sql, conn := "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1", e.takeIdle()
 	if conn != nil {
 		sql = "COMMIT; " + sql
 	} else if conn, err = e.pins.Acquire(ctx); err != nil {
 		return nil, err
 	}
-	results, err := conn.Conn().PgConn().Exec(ctx, sql).ReadAll()
-	if err == nil && (len(results) < 2 || len(results[len(results)-1].Rows) != 1) {
-		err = errors.New("ankurah: the server exported no snapshot")
-	}
-	if err != nil {
+	if err := conn.Conn().PgConn().Exec(ctx, sql).Close(); err != nil {
 		conn.Release() // which closes it if it is in a transaction
 		if lost(err) {
 			e.pins.Reset()
 		}
 		return nil, err
 	}
-	return &pin{conn: conn, name: string(results[len(results)-1].Rows[0][0])}, nil
+	return &pin{conn: conn}, nil
+}
+
+// exported returns the name by which other connections see what the pin does.
+func (p *pin) exported(ctx context.Context) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.name != "" {
+		return p.name, nil
+	}
+	results, err := p.conn.Conn().PgConn().Exec(ctx, "SELECT pg_export_snapshot()").ReadAll()
+	if err != nil {
+		return "", err
+	}
+	if len(results) != 1 || len(results[0].Rows) != 1 {
+		return "", errors.New("ankurah: the server exported no snapshot")
+	}
+	p.name = string(results[0].Rows[0][0])
+	return p.name, nil
 }
 
 // idlePin is how long a connection stays in the transaction of a pin that
@@ -317,7 +334,12 @@ func (s *snapshot) try(ctx context.Context, sql string, args []any) (*rows, erro
 
 // join makes conn see what the pin does.
 func (p *pin) join(ctx context.Context, conn *pgx.Conn) error {
-	return conn.PgConn().Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '"+p.name+"'").Close()
+	// Who ends early must not end the transaction for the others.
+	name, err := p.exported(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	return conn.PgConn().Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '"+name+"'").Close()
 }
 
 // run calls f with a connection that sees what the pin does.
