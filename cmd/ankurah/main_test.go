@@ -275,7 +275,7 @@ func TestMistakes(t *testing.T) {
 		{"query|album|--frob", "", exitUsage, "unknown flag --frob: run ankurah --help"},
 		{"query|album|--csv|--json", "", exitUsage, "--csv and --json together: choose one"},
 		{"query|album|--limit=-1", "", exitUsage, "--limit -1: give a positive number, or 0 for all"},
-		{"query|album|--store|foo:", "", exitUsage, "--store foo: names no storage engine: write pebble:FOLDER or memory:"},
+		{"query|album|--store|foo:", "", exitUsage, "--store foo:… names no storage engine: write pebble:FOLDER, memory: or postgres://USER@HOST/DATABASE"},
 		{"query|album|--data=", "", exitUsage, "--data is empty: name the folder of the store"},
 		{"query|album|--data|object.json", "", exitUsage, "open object.json: not a directory: --data names the folder of a store"},
 

@@ -44,7 +44,7 @@ func TestPostgres(t *testing.T) {
 	s.must("--store", other, "restore", "--in", "again.dump")
 	said(t, s.run("--store", other, "query", "album", "tags CONTAINS 'prog'"), "Absolution")
 
-	o := s.run("--store", strings.Replace(db, "postgres:", "postgres:wrong", 1), "query", "album")
+	o := s.run("--store", strings.Replace(db, "://postgres:", "://postgres:wrong", 1), "query", "album")
 	if o.code == 0 || !strings.Contains(o.err, "check user and password") || strings.Count(o.err, "\n") != 1 {
 		t.Errorf("a wrong password: %+v", o)
 	}

@@ -496,27 +496,62 @@ func (s *snapshot) Find(ctx context.Context, ev id.ID) (p storage.Position, ok b
 }
 
 func (s *snapshot) Events(ctx context.Context, collection string, i id.ID, first, last uint64) iter.Seq2[*event.Event, error] {
+	return func(yield func(*event.Event, error) bool) {
+		next := max(first, 1)
+		missing := func() error {
+			return &storage.CorruptError{What: "event of " + collection + " " + i.String() + " at rev " + strconv.FormatUint(next, 10), Err: errors.New("it is missing")}
+		}
+		for x, err := range s.revs(ctx, collection, i, first, last) {
+			if err == nil && x.rev != next {
+				err = missing()
+			}
+			if !yield(x.event, err) || err != nil {
+				return
+			}
+			next++
+		}
+		if next > last {
+			return
+		}
+		st, err := s.State(ctx, collection, i)
+		if err == nil && st.Rev() >= next {
+			err = missing()
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// revEvent is an event and where it stands.
+type revEvent struct {
+	rev   uint64
+	event *event.Event
+}
+
+// revs reads the events that there are from rev first to last.
+func (s *snapshot) revs(ctx context.Context, collection string, i id.ID, first, last uint64) iter.Seq2[revEvent, error] {
 	c := s.catalog.collections[collection]
 	if c == nil || first > last {
-		return func(func(*event.Event, error) bool) {}
+		return func(func(revEvent, error) bool) {}
 	}
 	const most = 1<<63 - 1
 	sql := "SELECT rev, body FROM " + c.events + " WHERE entity = $2 AND rev >= $3 AND rev <= $4 ORDER BY rev LIMIT $1"
 	end := int64(min(last, most))
-	return pages(s, ctx, sql, []any{[16]byte(i), int64(min(first, most)), end}, func(r pgx.Rows) (*event.Event, []any, error) {
+	return pages(s, ctx, sql, []any{[16]byte(i), int64(min(first, most)), end}, func(r pgx.Rows) (revEvent, []any, error) {
 		var rev int64
 		var body []byte
 		if err := r.Scan(&rev, &body); err != nil {
-			return nil, nil, err
+			return revEvent{}, nil, err
 		}
 		ev, err := event.Decode(body)
 		if err == nil && (ev.Entity != i || ev.Collection != collection) {
 			err = errors.New("it is of another entity")
 		}
 		if err != nil {
-			return nil, nil, &storage.CorruptError{What: "event of " + collection + " " + i.String() + " at rev " + strconv.FormatInt(rev, 10), Err: err}
+			return revEvent{}, nil, &storage.CorruptError{What: "event of " + collection + " " + i.String() + " at rev " + strconv.FormatInt(rev, 10), Err: err}
 		}
-		return ev, []any{[16]byte(i), rev + 1, end}, nil
+		return revEvent{uint64(rev), ev}, []any{[16]byte(i), rev + 1, end}, nil
 	})
 }
 
