@@ -39,6 +39,7 @@ var (
 	ErrDependsOnRefused = core.ErrDependsOnRefused
 	ErrRemote           = core.ErrRemote
 	errEphemeral        = errors.New("ankurah: systems are created on durable nodes: set NodeOptions.Durable, or connect to one")
+	errRestoredShared   = errors.New("ankurah: a store that was brought back from a copy cannot be opened so while others may have it open: open it alone once, then shared")
 	errNoPolicy         = errors.New("ankurah: a durable node needs a policy: set NodeOptions.Policy, to policy.Permissive{} if everybody may do everything")
 	errAfterCommit      = errors.New("ankurah: the transaction was committed: begin another one")
 	errQueryClosed      = errors.New("ankurah: the live query is closed: make another one")

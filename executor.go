@@ -151,6 +151,9 @@ func (x *executor) Read(job func(context.Context) error, done func(error)) {
 	})
 }
 
+// Snapshot returns what is stored.
+func (x *executor) Snapshot() (storage.Snapshot, error) { return x.engine.Snapshot() }
+
 // EnsureIndexes builds declared indexes beside everything else.
 func (x *executor) EnsureIndexes(collection string) {
 	n := (*Node)(x)

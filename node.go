@@ -111,6 +111,9 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		clock:   opts.Clock,
 		opened:  time.Now(),
 	}
+	if opts.Restored && opts.Durable && engine.Info().Shared {
+		return nil, errRestoredShared
+	}
 	if n.clock == nil {
 		n.clock = time.Now
 	}
@@ -124,7 +127,7 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 	cfg := core.Config{
 		Kinds: n.kinds, Policy: opts.Policy, Constraints: opts.Constraints, CacheSize: opts.CacheSize, ClosedSchema: opts.ClosedSchema,
 		Durable: opts.Durable, App: opts.AppVersion, LeastApp: opts.LeastAppVersion, OnRejected: n.rejected(opts.OnRejected),
-		Panicked: n.panicked,
+		Panicked: n.panicked, Shared: opts.Durable && engine.Info().Shared,
 	}
 	cfg.Engine, _ = engine.(core.IndexedEngine)
 	if !opts.Durable {
@@ -151,6 +154,13 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		n.idle.Broadcast() // who is busy may be so no more
 	})
 	n.ctx, n.stop = context.WithCancel(context.Background())
+	if w, ok := engine.(storage.Watcher); ok && cfg.Shared {
+		n.work.Add(1)
+		go func() {
+			defer n.work.Done()
+			w.Watch(n.ctx, n.follow)
+		}()
+	}
 	if opts.Restored && opts.Durable {
 		if err := n.wait(n.core.NewEpoch); err != nil {
 			return nil, errors.Join(err, n.Close())
@@ -165,6 +175,15 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		}
 	}
 	return n, nil
+}
+
+// follow takes up what other processes committed to the store.
+func (n *Node) follow() {
+	n.do(func() {
+		if !n.closing {
+			n.core.CatchUp(func() {})
+		}
+	})
 }
 
 // Close ends the node: commits under way are completed, live queries end, and

@@ -200,6 +200,14 @@ type TxRecord struct {
 	Record []byte
 }
 
+// Watcher is a shared engine that says when to look.
+type Watcher interface {
+	// Watch calls news, one call at a time, when another process may have
+	// committed something, until ctx ends: also after anything that kept it
+	// from knowing, and for nothing.
+	Watch(ctx context.Context, news func())
+}
+
 // Checker is a snapshot of an engine that can check its own records.
 type Checker interface {
 	// Check reads every record and compares what is kept twice: what the store

@@ -33,7 +33,7 @@ func (c *backupCommand) Run(a *app) error {
 		return usage(err, "--out names a folder")
 	}
 	begun := time.Now()
-	engine, err := a.openEngine(false, false)
+	engine, err := a.openEngine(access{})
 	switch {
 	case errors.Is(err, ankurah.ErrStoreLocked):
 		err = a.ask(out, err)

@@ -22,7 +22,7 @@ func (a *app) withEngine(create, readOnly bool, f func(e storage.Engine) error) 
 	if a.Server != "" {
 		return usage(errors.New("--server does not go with work on a whole store"), "name the store with --data, on the server's machine")
 	}
-	e, err := a.openEngine(create, readOnly)
+	e, err := a.openEngine(access{create: create, readOnly: readOnly})
 	if errors.Is(err, ankurah.ErrStoreLocked) {
 		return &failure{exitStore, "or copy it with ankurah backup, and work on the copy", err}
 	}

@@ -28,6 +28,7 @@ type serveCommand struct {
 	Origin      []string      `help:"Origins of pages that may connect, such as https://example.org; by default only the server's own." env:"ANKURAH_ORIGIN" placeholder:"ORIGIN"`
 	Compression bool          `help:"Compress messages." env:"ANKURAH_COMPRESSION"`
 	Grace       time.Duration `help:"How long clients may take to leave when the server ends (${default})." default:"5s" env:"ANKURAH_GRACE" placeholder:"DURATION"`
+	Shared      bool          `help:"Let other servers that are started with --shared serve the same PostgreSQL store." env:"ANKURAH_SHARED"`
 	Restored    bool          `help:"The files of the store were brought back from a copy: clients replace what they know of it. Not needed after ankurah backup or ankurah restore."`
 }
 
@@ -46,7 +47,7 @@ func (c *serveCommand) Run(a *app) (err error) {
 			err = errors.Join(err, closing)
 		}
 	}()
-	engine, err := a.openEngine(true, false)
+	engine, err := a.openEngine(access{create: true, shared: c.Shared})
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (a *app) openStore(create bool) (*store, error) {
 	if a.Server != "" {
 		return a.connect()
 	}
-	engine, err := a.openEngine(create, false)
+	engine, err := a.openEngine(access{create: create})
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +96,18 @@ func (a *app) openStore(create bool) (*store, error) {
 	return s, nil
 }
 
-// openEngine opens the engine of the store that the flags name, to read only
-// where that is said.
-func (a *app) openEngine(create, readOnly bool) (storage.Engine, error) {
+// access is how a store is opened.
+type access struct {
+	create   bool // where there is none
+	readOnly bool
+	shared   bool // other servers may open it, too
+}
+
+// openEngine opens the engine of the store that the flags name.
+func (a *app) openEngine(how access) (storage.Engine, error) {
+	if how.shared && !strings.HasPrefix(a.Store, "postgres") {
+		return nil, usage(errors.New("--shared goes with a PostgreSQL store"), "name one with --store postgres://USER@HOST/DATABASE")
+	}
 	if a.Store != "" {
 		if !a.Sync {
 			return nil, usage(errors.New("--no-sync does not go with --store"), "name the folder with --data")
@@ -107,7 +116,7 @@ func (a *app) openEngine(create, readOnly bool) (storage.Engine, error) {
 		switch scheme {
 		case "pebble", "memory":
 		case "postgres", "postgresql":
-			e, err := postgres.Open(a.ctx, a.Store, &postgres.Options{ReadOnly: readOnly})
+			e, err := postgres.Open(a.ctx, a.Store, &postgres.Options{ReadOnly: how.readOnly, Shared: how.shared})
 			if err != nil {
 				return nil, err
 			}
@@ -120,7 +129,7 @@ func (a *app) openEngine(create, readOnly bool) (storage.Engine, error) {
 	if a.Data == "" {
 		return nil, usage(errors.New("--data is empty"), "name the folder of the store")
 	}
-	if !create {
+	if !how.create {
 		entries, err := os.ReadDir(a.Data)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 			return nil, missing("there is no store in "+a.Data, "import something first, or name another folder with --data")
@@ -129,7 +138,7 @@ func (a *app) openEngine(create, readOnly bool) (storage.Engine, error) {
 			return nil, usage(err, "--data names the folder of a store")
 		}
 	}
-	return pebble.Open(a.ctx, a.Data, &pebble.Options{NoSync: !a.Sync, ReadOnly: readOnly})
+	return pebble.Open(a.ctx, a.Data, &pebble.Options{NoSync: !a.Sync, ReadOnly: how.readOnly})
 }
 
 func (s *store) close() error {

@@ -4,6 +4,10 @@
 package book
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/pb"
@@ -17,7 +21,10 @@ const (
 	Clock = "clock" // high-water mark of the clock, 8 bytes
 
 	Catalog = "catalog/" // + collection: what is known of its schema
-	Feed    = "feed/"    // + incarnation + sequence: transaction ID
+	Feed    = "feed/"    // + incarnation + sequence: transaction ID; of a shared store, then a stamp
+
+	// Position is how far a process has come that writes to a shared store.
+	Position = "position/" // + incarnation: sequence of its last feed entry and clock, 8 bytes each
 
 	Subject = "subject" // an ephemeral node's: the principal that the store belongs to
 
@@ -27,6 +34,35 @@ const (
 	// Restoring is there while a store is being restored.
 	Restoring = "restoring"
 )
+
+// Progress is how far a process has come that writes to a shared store.
+type Progress struct {
+	Incarnation id.ID
+	Seq         uint64   // of its last feed entry
+	Clock       id.Stamp // no ID of its is greater
+}
+
+// PositionRange returns the bounds of all Position records.
+func PositionRange() (lo, hi []byte) {
+	hi = []byte(Position)
+	hi[len(hi)-1]++
+	return []byte(Position), hi
+}
+
+// AppendProgress appends the value of a Position record.
+func AppendProgress(b []byte, seq uint64, clock id.Stamp) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, seq), uint64(clock))
+}
+
+// DecodeProgress reads a Position record.
+func DecodeProgress(key, val []byte) (p Progress, err error) {
+	if !bytes.HasPrefix(key, []byte(Position)) || len(val) != 16 {
+		return p, errors.New("it does not have 16 bytes")
+	}
+	p.Seq, p.Clock = binary.BigEndian.Uint64(val), id.Stamp(binary.BigEndian.Uint64(val[8:]))
+	p.Incarnation, err = id.FromBytes(key[len(Position):])
+	return p, err
+}
 
 // Touched is what a transaction did to one entity: the events at revs First to
 // Last.

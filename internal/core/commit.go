@@ -11,6 +11,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/book"
 	"github.com/ankurah/ankurah-go/internal/reactor"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/schema"
@@ -38,6 +39,8 @@ type Request struct {
 
 	system bool                // made by the node itself: no policy, no schema
 	meta   []storage.MetaWrite // written with it
+	claims []storage.Claim
+	begins bool // it begins a system
 }
 
 // Edit is what a transaction does to one entity: it becomes one event (S19).
@@ -54,6 +57,8 @@ type tx struct {
 	req      *Request
 	also     []func([]*entity.State, error) // further callers of the same submission
 	attempts int
+	caughtUp bool     // it was found wrong once, and what is stored was taken up since
+	foreign  bool     // another process committed it
 	admits   []func() // to be told when it has its place in the order
 	admitted bool
 
@@ -131,6 +136,10 @@ func (c *Core) start(t *tx) {
 		c.finish(t, c.broken)
 		return
 	}
+	if t.req.begins && !c.root.IsZero() {
+		c.finish(t, systemExists{c.root})
+		return
+	}
 	if c.root.IsZero() && !t.req.system {
 		c.finish(t, noSystem{})
 		return
@@ -148,6 +157,15 @@ func (c *Core) start(t *tx) {
 	if errors.Is(err, errReadAgain) {
 		t.loaded, t.lookup = nil, nil
 		c.start(t)
+		return
+	}
+	if c.cfg.Shared && !t.caughtUp && (errors.Is(err, ErrUnknownParent) || errors.Is(err, ErrConflict)) {
+		// It may build upon what another process has committed just now.
+		t.caughtUp = true
+		c.CatchUp(func() {
+			t.loaded, t.lookup = nil, nil
+			c.start(t)
+		})
 		return
 	}
 	if err != nil || len(t.writes) == 0 && t.req.move == nil {
@@ -675,7 +693,7 @@ func (g *group) begin() {
 
 // flush writes the next group unless one is under way.
 func (c *Core) flush() {
-	if len(c.writing) > 0 || len(c.waiting) == 0 || c.broken != nil {
+	if len(c.writing) > 0 || len(c.waiting) == 0 || c.broken != nil || c.following {
 		return
 	}
 	n, size := 0, 0
@@ -692,11 +710,28 @@ func (c *Core) flush() {
 	}
 	// Requires were checked against states in flight; what the store sees in
 	// between is the same sequence of transactions.
-	from := len(g.buf)
-	g.buf = binary.BigEndian.AppendUint64(g.buf, uint64(c.clock.Last()))
-	g.batch.Meta = append(append(g.batch.Meta, c.dirty...), storage.MetaWrite{Key: metaClock, Value: g.cut(from)})
+	g.batch.Meta = append(append(g.batch.Meta, c.dirty...), c.progress())
 	c.dirty = nil
+	c.covered, c.behind = append(c.covered, c.behind...), nil
 	c.ex.Write(&g.batch, c.written)
+}
+
+// progress returns the record of how far the clock has come (S3). On a shared
+// store each process has its own, which also says how far its feed goes: nobody
+// waits for another one's row.
+func (c *Core) progress() storage.MetaWrite {
+	g := &c.group
+	key := metaClock
+	from := len(g.buf)
+	if c.cfg.Shared {
+		g.buf = append(append(g.buf, metaPosition...), c.incarnation[:]...)
+		key = g.cut(from)
+		from = len(g.buf)
+		g.buf = book.AppendProgress(g.buf, c.feedSeq, c.clock.Last())
+		return storage.MetaWrite{Key: key, Value: g.cut(from)}
+	}
+	g.buf = binary.BigEndian.AppendUint64(g.buf, uint64(c.clock.Last()))
+	return storage.MetaWrite{Key: key, Value: g.cut(from)}
 }
 
 // add puts a transaction, its record and its feed entry into the batch.
@@ -711,17 +746,32 @@ func (c *Core) add(t *tx) {
 		record = g.cut(from)
 		from = len(g.buf)
 		g.buf = appendFeedKey(g.buf, c.incarnation, c.feedSeq)
-		g.meta = append(g.meta, storage.MetaWrite{Key: g.cut(from), Value: t.req.ID[:]})
+		key := g.cut(from)
+		from = len(g.buf)
+		g.buf = append(g.buf, t.req.ID[:]...)
+		if c.cfg.Shared {
+			g.buf = binary.BigEndian.AppendUint64(g.buf, uint64(c.now()))
+		}
+		g.meta = append(g.meta, storage.MetaWrite{Key: key, Value: g.cut(from)})
 	}
 	g.meta = append(append(g.meta, t.meta...), t.req.meta...)
 	g.batch.Txs = append(g.batch.Txs, storage.Tx{
-		ID: t.req.ID, Record: record, Require: t.requires, Entities: t.writes,
+		ID: t.req.ID, Record: record, Require: t.requires, Entities: t.writes, Claims: t.req.claims,
 		Meta: g.meta[first:len(g.meta):len(g.meta)],
 	})
 }
 
 // written takes the outcome of a write.
 func (c *Core) written(res storage.Result, snap storage.Snapshot, err error) {
+	if err == nil && c.broken == nil && c.cfg.Shared {
+		c.writtenBesideOthers(res, snap)
+		return
+	}
+	c.wrote(res, snap, nil, err)
+}
+
+// wrote takes the outcome of a write and what others committed before it ended.
+func (c *Core) wrote(res storage.Result, snap storage.Snapshot, others []*tx, err error) {
 	group := c.writing
 	c.writing = nil
 	if err == nil && c.broken != nil {
@@ -743,7 +793,8 @@ func (c *Core) written(res storage.Result, snap storage.Snapshot, err error) {
 		won, again = c.resolve(group, res.Conflicts)
 	}
 	c.seq++
-	c.pubs = append(c.pubs, &publication{txs: won, snap: NewSnap(snap, c.seq)})
+	c.pubs = append(c.pubs, &publication{txs: slices.Concat(won, others), snap: NewSnap(snap, c.seq), then: c.covered})
+	c.covered = nil
 	if len(again) > 0 {
 		c.pubs = append(c.pubs, &publication{retry: again})
 	}
@@ -751,6 +802,7 @@ func (c *Core) written(res storage.Result, snap storage.Snapshot, err error) {
 		c.publish()
 	}
 	c.flush()
+	c.look()
 }
 
 // resolve sorts out a group in which transactions lost a storage race (S21):
@@ -797,6 +849,9 @@ func (c *Core) settle(txs []*tx) {
 
 // land takes a transaction's states and events out of flight.
 func (c *Core) land(t *tx) {
+	if t.foreign {
+		return // it was in nobody's flight here
+	}
 	for _, w := range t.writes {
 		if tp := c.tips[w.After.ID()]; tp != nil {
 			if tp.n--; tp.n == 0 {
@@ -824,6 +879,11 @@ func (c *Core) fail(err error) {
 	clear(c.flying)
 	if c.link != nil {
 		c.LinkGone(c.link, err)
+	}
+	waiting := append(c.covered, c.behind...)
+	c.covered, c.behind = nil, nil
+	for _, f := range waiting {
+		f()
 	}
 	c.wake()
 }

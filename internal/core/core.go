@@ -34,6 +34,8 @@ type Executor interface {
 	Write(b *storage.Batch, done func(storage.Result, storage.Snapshot, error))
 	// Read runs job, which may block, then calls done with its error.
 	Read(job func(ctx context.Context) error, done func(error))
+	// Snapshot returns what is stored now. Jobs that read call it.
+	Snapshot() (storage.Snapshot, error)
 	// EnsureIndexes makes the engine have what a model declares, its indexes
 	// above all, in its own time.
 	EnsureIndexes(collection string)
@@ -85,6 +87,7 @@ type Config struct {
 	CacheSize    int // bytes
 	ClosedSchema bool
 	Durable      bool   // it decides; otherwise it asks a durable node
+	Shared       bool   // other processes write to its store, as durable nodes do
 	App          uint64 // an ephemeral node's: the version of its application
 	// OnRejected hears of refused transactions (S29). It must only hand on.
 	OnRejected func(t event.TxID, why error)
@@ -131,6 +134,12 @@ type Core struct {
 	group    group              // its batch
 	pubs     []*publication     // written, not yet published; the first is at work
 	broken   error              // why nothing can be committed any more
+
+	// Of a node on a shared store.
+	heard     map[id.ID]uint64 // by incarnation: the last feed entry that was taken up
+	following bool             // the store is being read for news
+	behind    []func()         // wait for what is stored now to be published
+	covered   []func()         // wait for the write under way, which brings that
 
 	reactor   *reactor.Reactor
 	queries   map[*Query]struct{}
@@ -200,7 +209,7 @@ func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (
 		aggregates: map[*Aggregate]struct{}{}, aggregateResults: map[string][]*aggregateResult{}, sharedAggregates: map[string]*aggregateResult{},
 		results: map[string]*result{}, hydrating: map[*result]struct{}{}, peers: map[*Peer]struct{}{},
 		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{}, refused: map[event.TxID]error{},
-		untold: map[event.TxID]*outTx{}, dropped: map[id.ID]bool{}, renamed: map[id.ID]event.Tip{},
+		heard: map[id.ID]uint64{}, untold: map[event.TxID]*outTx{}, dropped: map[id.ID]bool{}, renamed: map[id.ID]event.Tip{},
 	}
 	if err := c.load(ctx, snap); err != nil {
 		return nil, err
@@ -240,6 +249,11 @@ func (c *Core) Outdated() bool {
 func (c *Core) Latest() (*Snap, error) {
 	if c.Outdated() && len(c.writing)+len(c.pubs) == 0 && c.published.Load() != nil {
 		g := c.cfg.Engine.Generation()
+		if c.cfg.Shared { // a new snapshot may hold commits of others
+			c.indexes.Store(g)
+			c.CatchUp(func() {})
+			return c.Current()
+		}
 		snap, err := c.cfg.Engine.Snapshot()
 		if err != nil {
 			return nil, err

@@ -58,7 +58,8 @@ func (x *scripted) Read(job func(context.Context) error, done func(error)) {
 		done(job(context.Background()))
 	})
 }
-func (x *scripted) EnsureIndexes(string) {}
+func (x *scripted) Snapshot() (storage.Snapshot, error) { return x.eng.Snapshot() }
+func (x *scripted) EnsureIndexes(string)                {}
 
 // step does one task of those that wait; false when none does.
 func (x *scripted) step() bool {

@@ -202,14 +202,30 @@ func (c *Core) greet(p *Peer, h *wire.Hello) {
 		return
 	}
 	p.phase, p.node = authenticating, h.Node
-	c.authenticate(p, h.Credential, func(who policy.Principal) {
-		p.phase, p.principal, p.known = open, who, true
-		c.send(&p.Conn, &wire.Hello{
-			Min: wire.MinVersion, Max: wire.MaxVersion, Node: c.node, Incarnation: c.incarnation, Root: c.root,
-			Epoch: c.epoch, Now: c.ex.Now(), High: c.clock.Last(), Subject: who.Subject, App: c.cfg.LeastApp,
-		})
-		c.resume(p)
+	c.authenticate(p, h.Credential, func(who policy.Principal) { c.caughtUp(p, func() { c.accept(p, who) }) })
+}
+
+// caughtUp calls f when everything is published that a peer may have seen of
+// other processes before it came.
+func (c *Core) caughtUp(p *Peer, f func()) {
+	if !c.cfg.Shared {
+		f()
+		return
+	}
+	c.CatchUp(func() {
+		if !p.ending {
+			f()
+		}
 	})
+}
+
+func (c *Core) accept(p *Peer, who policy.Principal) {
+	p.phase, p.principal, p.known = open, who, true
+	c.send(&p.Conn, &wire.Hello{
+		Min: wire.MinVersion, Max: wire.MaxVersion, Node: c.node, Incarnation: c.incarnation, Root: c.root,
+		Epoch: c.epoch, Now: c.ex.Now(), High: c.clock.Last(), Subject: who.Subject, App: c.cfg.LeastApp,
+	})
+	c.resume(p)
 }
 
 func versions(lo, hi uint64) string {
@@ -563,6 +579,15 @@ func (c *Core) refuse(p *Peer, t event.TxID, err error) {
 // that is being made: that is of an earlier moment, or moves back (see
 // [sub.Ready]).
 func (c *Core) ack(t *tx) {
+	if t.foreign {
+		// It may have been submitted here as well, when its sender came over
+		// from the process that has committed it.
+		twin := c.flyingTx[t.req.ID]
+		if twin == nil {
+			return
+		}
+		t.req.from, twin.req.acked = twin.req.from, twin.req.from != nil
+	}
 	p := t.req.from
 	if p == nil || p.ending {
 		return

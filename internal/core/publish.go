@@ -14,6 +14,7 @@ type publication struct {
 	txs   []*tx
 	snap  *Snap
 	retry []*tx
+	then  []func() // wait for it
 }
 
 // publish works off the publications in order. One that has to read rows for a
@@ -206,8 +207,13 @@ func (c *Core) whenWhole(f func()) {
 func (c *Core) complete(p *publication) {
 	c.pubs = c.pubs[1:]
 	for _, t := range p.txs {
-		c.settled(t)
-		c.finish(t, nil)
+		if !t.foreign {
+			c.settled(t)
+			c.finish(t, nil)
+		}
+	}
+	for _, f := range p.then {
+		f()
 	}
 	c.wake()
 }

@@ -23,6 +23,11 @@ var (
 	metaCopied  = []byte(book.Copied)
 	metaCatalog = []byte(book.Catalog)
 	metaFeed    = []byte(book.Feed)
+
+	metaPosition = []byte(book.Position)
+
+	// claimRoot is what processes that begin a system at once are told apart by.
+	claimRoot = []byte("_system")
 )
 
 // SystemCollection holds the entity that stands for the system itself.
@@ -65,6 +70,9 @@ func (c *Core) load(ctx context.Context, snap storage.Snapshot) error {
 	case ok:
 		c.clock.Observe(id.Stamp(binary.BigEndian.Uint64(b)))
 	}
+	if err := c.loadPositions(ctx, snap); err != nil {
+		return err
+	}
 	_, copied, err := snap.Meta(ctx, metaCopied)
 	if err != nil {
 		return err
@@ -72,7 +80,12 @@ func (c *Core) load(ctx context.Context, snap storage.Snapshot) error {
 	if copied {
 		c.setMeta(metaCopied, nil)
 	}
-	if copied || c.node.IsZero() {
+	if c.cfg.Shared {
+		c.node = c.randomID() // each process is a node of its own
+	}
+	if c.cfg.Shared && c.epoch.IsZero() && c.root.IsZero() {
+		c.epoch = c.randomID() // unless another process begins the system
+	} else if copied || c.node.IsZero() {
 		c.node, c.epoch = c.randomID(), c.randomID()
 		c.setMeta(metaNode, c.node[:])
 		c.setMeta(metaEpoch, c.epoch[:])
@@ -134,16 +147,26 @@ func (c *Core) CreateSystem(done func(error)) {
 	}
 	birth := c.NewBirth()
 	root := birth.EntityID(id.ID{}, SystemCollection, c.author)
+	meta := []storage.MetaWrite{{Key: metaRoot, Value: root[:]}}
+	var claims []storage.Claim
+	if c.cfg.Shared {
+		clock := binary.BigEndian.AppendUint64(nil, uint64(c.now()))
+		meta = append(meta, storage.MetaWrite{Key: metaNode, Value: c.node[:]}, storage.MetaWrite{Key: metaEpoch, Value: c.epoch[:]},
+			storage.MetaWrite{Key: metaClock, Value: clock})
+		claims = []storage.Claim{{Key: claimRoot, Entity: root}}
+	}
 	c.Commit(&Request{
 		ID:     c.newTxID(),
 		system: true,
+		begins: true,
+		claims: claims,
 		Edits: []Edit{{
 			Collection: SystemCollection,
 			Entity:     root,
 			Birth:      &birth,
 			Ops:        []event.Operation{lww.Set("format", value.Int32(1))},
 		}},
-		meta: []storage.MetaWrite{{Key: metaRoot, Value: root[:]}},
+		meta: meta,
 		Done: func(_ []*entity.State, err error) {
 			if err == nil {
 				c.root = root

@@ -287,6 +287,9 @@ func (x *executor) Read(job func(context.Context) error, done func(error)) {
 	})
 }
 
+// Snapshot returns what is on the disk.
+func (x *executor) Snapshot() (storage.Snapshot, error) { return x.n.disk.Snapshot() }
+
 // EnsureIndexes is not wanted here.
 func (x *executor) EnsureIndexes(string) {}
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
@@ -202,7 +203,20 @@ func (c *check) verifyClock(ctx context.Context, _ *Options, _ *Counts) error {
 		return err
 	case !ok || len(b) != 8:
 		return c.damage("meta record "+book.Clock, "it does not have 8 bytes")
-	case id.Stamp(binary.BigEndian.Uint64(b)) < c.clock:
+	}
+	clock := id.Stamp(binary.BigEndian.Uint64(b))
+	lo, hi := book.PositionRange()
+	for w, err := range c.snap.MetaRange(ctx, lo, hi) {
+		if err != nil {
+			return err
+		}
+		p, err := book.DecodeProgress(w.Key, w.Value)
+		if err != nil {
+			return c.damage("meta record "+strconv.QuoteToASCII(string(w.Key)), err.Error())
+		}
+		clock = max(clock, p.Clock)
+	}
+	if clock < c.clock {
 		return c.damage("meta record "+book.Clock, "there are later events")
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -105,6 +106,7 @@ type row struct {
 type claimed struct {
 	key     []byte
 	entity  id.ID // zero: not bound
+	stored  bool  // it was bound, and is locked
 	written bool
 }
 
@@ -391,7 +393,7 @@ func (e *Engine) lockRows(ctx context.Context, tx pgx.Tx, g *group) error {
 			var i [16]byte
 			err := r.Scan(&key, &i)
 			if c := g.claims[string(key)]; c != nil {
-				c.entity = i
+				c.entity, c.stored = i, true
 			}
 			return err
 		})
@@ -434,6 +436,9 @@ func (e *Engine) statements(g *group) *pgx.Batch {
 	e.writeRecords(b, g)
 	e.writeClaims(b, g)
 	e.writeMeta(b, g)
+	if e.opts.Shared { // who watches gets it after the end of the transaction
+		b.Queue("SELECT pg_notify($1, $2)", e.channel(), hex.EncodeToString(e.incarnation[:]))
+	}
 	return b
 }
 
@@ -558,7 +563,9 @@ func (e *Engine) writeClaims(b *pgx.Batch, g *group) {
 		}
 	}, func(a, b *claimed) int { return bytes.Compare(claimHash(a.key), claimHash(b.key)) })
 	for _, c := range keys {
-		b.Queue("DELETE FROM "+e.own("claims")+" WHERE hash = $1", claimHash(c.key))
+		if c.stored { // else another process may have bound it meanwhile: then inserting fails
+			b.Queue("DELETE FROM "+e.own("claims")+" WHERE hash = $1", claimHash(c.key))
+		}
 		if !c.entity.IsZero() {
 			b.Queue("INSERT INTO "+e.own("claims")+" VALUES ($1, $2, $3)", claimHash(c.key), nonNil(c.key), [16]byte(c.entity))
 		}

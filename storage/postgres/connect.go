@@ -109,15 +109,17 @@ func (e *Engine) connect(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.ConnectConfig(ctx, e.config.Copy())
 }
 
-// lock makes conn the one that writes. It ends the connection that wrote
+// lock makes conn the one that writes, or on a shared store one of those that
+// write so. It ends the connection that wrote
 // before, whose end the server may not have noticed.
 func (e *Engine) lock(ctx context.Context, conn *pgx.Conn) error {
+	try := "SELECT pg_try_advisory_lock($1, hashtext($2))"
 	if e.opts.Shared {
-		return nil
+		try = "SELECT pg_try_advisory_lock_shared($1, hashtext($2))"
 	}
 	for attempt := 0; ; attempt++ {
 		var ok bool
-		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1, hashtext($2))", lockWriter, e.schema).Scan(&ok); err != nil || ok {
+		if err := conn.QueryRow(ctx, try, lockWriter, e.schema).Scan(&ok); err != nil || ok {
 			return err
 		}
 		var holder uint32

@@ -48,7 +48,8 @@ type Options struct {
 	// MaxPins is the number of snapshots from different moments that can be
 	// open at once. 0 means 32.
 	MaxPins int32
-	// Shared lets other processes write to the schema, too.
+	// Shared lets other processes write to the schema, too: all of them have to
+	// be opened so.
 	Shared bool
 	// ReadOnly refuses everything that writes. The store may be in use.
 	ReadOnly bool
@@ -91,6 +92,7 @@ var (
 	_ storage.Indexer = (*Engine)(nil)
 	_ storage.Modeler = (*Engine)(nil)
 	_ storage.Pinger  = (*Engine)(nil)
+	_ storage.Watcher = (*Engine)(nil)
 )
 
 // Classes of advisory locks; the second half is a hash of the schema's name.

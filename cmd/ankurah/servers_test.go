@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/ankurahtest/pgtest"
+	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/storage/memory"
+	"github.com/ankurah/ankurah-go/transport/wsclient"
+)
+
+var things = ankurah.Dynamic("thing")
+
+// member is one of several servers of a database, each a process.
+type member struct {
+	cmd *exec.Cmd
+	url string
+}
+
+func (s *shell) member(db, listen string) *member {
+	s.t.Helper()
+	m := &member{cmd: s.command("serve", "--permissive", "--shared", "--store", db, "--listen", listen)}
+	out, err := m.cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var errs strings.Builder
+	m.cmd.Stderr = &errs
+	if err := m.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		s.t.Fatal(err, m.cmd.Wait(), errs.String())
+	}
+	_, m.url, _ = strings.Cut(strings.TrimSpace(line), " at ")
+	return m
+}
+
+// kill ends the process at once.
+func (m *member) kill(t *testing.T) {
+	if err := m.cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	_ = m.cmd.Wait() // it was killed
+}
+
+// user is a client node with a live query.
+type user struct {
+	node *ankurah.Node
+	conn *wsclient.Conn
+	sess *ankurah.Session
+	live *ankurah.LiveQuery[ankurah.Record]
+}
+
+// newUser makes one that knows the addresses of all servers, beginning with one.
+func newUser(ctx context.Context, t *testing.T, first int, servers []*member) *user {
+	t.Helper()
+	engine := memory.New()
+	u := &user{}
+	var err error
+	if u.node, err = ankurah.OpenNode(ctx, engine, nil); err != nil {
+		t.Fatal(err)
+	}
+	var urls []string
+	for k := range servers {
+		urls = append(urls, servers[(first+k)%len(servers)].url)
+	}
+	u.conn, err = wsclient.Dial(u.node, urls[0], &wsclient.Options{Addresses: urls[1:], Credential: []byte("alice"), MinBackoff: 5 * time.Millisecond, MaxBackoff: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.node.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	u.sess = u.node.Session(policy.Principal{Subject: "alice"})
+	if u.live, err = things.Query(ctx, u.sess, "ORDER BY id"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		u.conn.Close()
+		if err := u.node.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := engine.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return u
+}
+
+// rows returns what the live query holds.
+func (u *user) rows() string {
+	var b strings.Builder
+	for _, r := range u.live.Rows() {
+		fmt.Fprintln(&b, r.ID(), r.Fields())
+	}
+	return b.String()
+}
+
+// S62, S23, S27: clients of three servers on one database write while one server
+// after the other is killed and started again. They move on to another, nothing
+// that was acknowledged is lost, nothing is made twice, and all see the same.
+func TestServersKilled(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	s, db := newShell(t), pgtest.New(t)
+	servers := make([]*member, 3)
+	var begun sync.WaitGroup
+	for k := range servers {
+		begun.Go(func() { servers[k] = s.member(db, "127.0.0.1:0") }) // they race to begin the system
+	}
+	begun.Wait()
+	defer func() {
+		for _, m := range servers {
+			m.kill(t)
+		}
+	}()
+	var users []*user
+	for k := range 6 {
+		users = append(users, newUser(ctx, t, k, servers))
+	}
+	var shared ankurah.ID
+	err := users[0].sess.UpdateConfirmed(ctx, func(tx *ankurah.Tx) error {
+		e, err := things.Create(tx, &ankurah.Fields{"name": "shared"})
+		if err == nil {
+			shared = e.ID()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range users {
+		for len(u.live.Rows()) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	stop := make(chan struct{})
+	acked := make([]int64, len(users))
+	var work sync.WaitGroup
+	for k, u := range users {
+		work.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				err := u.sess.UpdateConfirmed(ctx, func(tx *ankurah.Tx) error {
+					if _, err := things.Create(tx, &ankurah.Fields{"of": k, "n": acked[k] + 1}); err != nil {
+						return err
+					}
+					e, err := things.Edit(tx, shared)
+					if err == nil {
+						err = e.Set(fmt.Sprint("last", k), acked[k]+1)
+					}
+					return err
+				})
+				if err != nil {
+					t.Errorf("user %d: %v", k, err)
+					return
+				}
+				acked[k]++
+			}
+		})
+	}
+	for k := range servers {
+		time.Sleep(700 * time.Millisecond)
+		servers[k].kill(t)
+		time.Sleep(300 * time.Millisecond)
+		listen := strings.TrimSuffix(strings.TrimPrefix(servers[k].url, "ws://"), "/ankurah")
+		servers[k] = s.member(db, listen)
+	}
+	time.Sleep(300 * time.Millisecond)
+	close(stop)
+	work.Wait()
+
+	late := newUser(ctx, t, 1, servers)
+	if err := late.live.WaitSynced(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want := late.rows()
+	for k, u := range users {
+		for deadline := time.Now().Add(10 * time.Second); u.rows() != want; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("user %d holds %d rows, a new one %d", k, len(u.live.Rows()), len(late.live.Rows()))
+			}
+		}
+	}
+	made := map[string]int{}
+	for _, r := range late.live.Rows() {
+		made[fmt.Sprint(r.Fields()["of"], " ", r.Fields()["n"])]++
+	}
+	total := int64(0)
+	for k := range users {
+		total += acked[k]
+		for n := range acked[k] {
+			if c := made[fmt.Sprint(k, " ", n+1)]; c != 1 {
+				t.Errorf("what user %d made as number %d is there %d times", k, n+1, c)
+			}
+		}
+		row, err := things.Get(ctx, late.sess, shared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(row.Fields()[fmt.Sprint("last", k)]); got != fmt.Sprint(acked[k]) {
+			t.Errorf("the shared entity has %s of user %d, want %d", got, k, acked[k])
+		}
+	}
+	if len(late.live.Rows()) != int(total)+1 {
+		t.Errorf("%d rows, want %d", len(late.live.Rows()), total+1)
+	}
+	t.Log(total, "transactions were acknowledged")
+	said(t, s.run("--store", db, "verify"))
+}
