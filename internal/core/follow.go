@@ -85,7 +85,6 @@ func (c *Core) look() {
 		return err
 	}, func(err error) {
 		c.following = false
-		news.before.Release()
 		others, err := c.takeUp(news, err)
 		if err != nil {
 			if news.snap != nil {
@@ -121,7 +120,6 @@ func (c *Core) writtenBesideOthers(res storage.Result, snap storage.Snapshot) {
 	}
 	news.snap = snap
 	c.ex.Read(news.read, func(err error) {
-		news.before.Release()
 		others, err := c.takeUp(news, err)
 		c.wrote(res, snap, others, err)
 	})
@@ -131,9 +129,8 @@ func (c *Core) writtenBesideOthers(res storage.Result, snap storage.Snapshot) {
 type news struct {
 	c           *Core
 	incarnation id.ID
-	before      *Snap            // what is published
 	snap        storage.Snapshot // what is stored
-	heard       map[id.ID]uint64 // until before
+	heard       map[id.ID]uint64 // what was taken up before
 	states      map[id.ID]*entity.State
 	entries     []entry
 	now         []book.Progress
@@ -153,11 +150,10 @@ type entry struct {
 // newsOf prepares the reading of what follows everything on its way to readers,
 // and transactions that were written just now.
 func (c *Core) newsOf(written []*tx) (*news, error) {
-	before, err := c.Current()
-	if err != nil {
-		return nil, err
+	if c.published.Load() == nil {
+		return nil, closedError{ErrClosed}
 	}
-	n := &news{c: c, incarnation: c.incarnation, before: before, heard: maps.Clone(c.heard), states: map[id.ID]*entity.State{}, begun: !c.root.IsZero()}
+	n := &news{c: c, incarnation: c.incarnation, heard: maps.Clone(c.heard), states: map[id.ID]*entity.State{}, begun: !c.root.IsZero()}
 	for _, p := range c.pubs {
 		n.add(p.txs)
 	}
@@ -264,7 +260,7 @@ func (n *news) replay(ctx context.Context, e *entry) error {
 }
 
 func (n *news) write(ctx context.Context, t book.Touched) (w storage.EntityWrite, err error) {
-	if w.Before, err = n.state(ctx, t.Collection, t.Entity); err != nil {
+	if w.Before, err = n.state(ctx, t); err != nil {
 		return w, err
 	}
 	if w.Before.Rev() != t.First-1 {
@@ -283,15 +279,25 @@ func (n *news) write(ctx context.Context, t book.Touched) (w storage.EntityWrite
 	return w, nil
 }
 
-// state returns an entity's state as far as it was taken up.
-func (n *news) state(ctx context.Context, collection string, i id.ID) (*entity.State, error) {
-	if s, ok := n.states[i]; ok {
+// state returns the state of an entity before what a transaction did to it. One
+// that is not at hand is made of its events: the snapshot that had it may have
+// been lost with its connection.
+func (n *news) state(ctx context.Context, t book.Touched) (s *entity.State, err error) {
+	if s, ok := n.states[t.Entity]; ok {
 		return s, nil
 	}
-	if s, ok := n.c.cache.Get(i); ok {
+	if s, ok := n.c.cache.Get(t.Entity); ok {
 		return s, nil
 	}
-	return n.before.State(ctx, collection, i)
+	for ev, err := range n.snap.Events(ctx, t.Collection, t.Entity, 1, t.First-1) {
+		if err != nil {
+			return nil, err
+		}
+		if s, err = s.Apply(n.c.cfg.Kinds, ev); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // takeUp makes transactions of what was read, to be published.
