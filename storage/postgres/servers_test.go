@@ -75,7 +75,7 @@ func (f *follower) holds(t *testing.T, want map[ankurah.ID]string) error {
 	return nil
 }
 
-func serve(t *testing.T, url string) *follower {
+func serve(t testing.TB, url string) *follower {
 	t.Helper()
 	f := &follower{folded: map[ankurah.ID]ankurah.Record{}, engine: open(t, url, &postgres.Options{Shared: true})}
 	var err error
