@@ -45,7 +45,7 @@ postgres-installed:
 test-race:
 	go test -race -oracle.rounds=3 .
 	go test -race -short ./internal/sim
-	go test -race ./signal ./internal/core ./internal/reactor ./entity ./storage/memory ./transport/... ./ankurahtest -short
+	go test -race ./signal ./internal/core ./internal/reactor ./entity ./storage/memory ./transport/... ./port ./ankurahtest -short
 
 # The same packages as WebAssembly, under Node.js.
 test-wasm:

@@ -27,6 +27,9 @@ type Group struct {
 // changed.
 func (g Group) Columns() []string { return g.columns }
 
+// Value returns a column by its place among the columns.
+func (g Group) Value(k int) value.Value { return g.value(k) }
+
 func (g Group) value(k int) value.Value {
 	if k < len(g.g.Key) {
 		return g.g.Key[k]

@@ -177,6 +177,7 @@ func (n *Node) end(w *wireConn, err error) {
 		close(n.ticking)
 	}
 	n.idle.Broadcast()
+	n.tell()
 	n.mu.Unlock()
 	n.work.Done()
 }
@@ -241,6 +242,7 @@ func (n *Node) Connect(ctx context.Context, c transport.Conn, hello transport.He
 	var l *core.Link
 	err := n.begin(w, func() {
 		l = n.core.NewLink(w, hello.Credential, func() {
+			n.tell()
 			if hello.Ready != nil { // it may use the node
 				n.aside([]effect{func() []effect {
 					n.contained("an effect on a connection", hello.Ready)
@@ -376,6 +378,7 @@ func (n *Node) Refresh(credential []byte) { n.do(func() { n.core.Refresh(credent
 // them, or those with one of the subjects. What one may not read any more is
 // withdrawn from it (S38).
 func (n *Node) Invalidate(subjects ...string) {
+	var watchers []func([]string)
 	n.do(func() {
 		if len(subjects) == 0 {
 			n.core.Invalidate(nil)
@@ -383,7 +386,13 @@ func (n *Node) Invalidate(subjects ...string) {
 		for k := range subjects {
 			n.core.Invalidate(&subjects[k])
 		}
+		for _, w := range n.invalidated {
+			watchers = append(watchers, *w)
+		}
 	})
+	for _, f := range watchers {
+		f(subjects)
+	}
 }
 
 // principal checks that an ephemeral node's store is p's (S30).

@@ -1,6 +1,7 @@
 package ankurah
 
 import (
+	"iter"
 	"maps"
 	"slices"
 
@@ -35,6 +36,18 @@ func (r Record) Keys() []string {
 		}
 	}
 	return keys
+}
+
+// Values yields the properties that have a value, by key, in the order of the
+// keys.
+func (r Record) Values() iter.Seq2[string, value.Value] {
+	return func(yield func(string, value.Value) bool) {
+		for _, k := range r.Keys() {
+			if v := r.s.Value(k); !v.IsNull() && !yield(k, v) {
+				return
+			}
+		}
+	}
 }
 
 // Fields returns the properties that have a value.

@@ -23,6 +23,7 @@ type feed[C any] struct {
 
 	mu       sync.Mutex
 	handlers []*handler[C]
+	watchers []*handler[C] // hear that synced may have changed, or that it failed
 	queue    []delivery[C]
 	draining bool
 	closed   bool
@@ -106,6 +107,14 @@ func (l *feed[C]) subscribe(initial func() []C, call func([]C)) (stop func()) {
 	}
 }
 
+// watch calls f when synced may have changed, like a handler of changes, and
+// once more when it has failed.
+func (l *feed[C]) watch(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watchers = append(slices.Clip(l.watchers), &handler[C]{call: func([]C) { f() }})
+}
+
 // over returns why it has ended, nil while it lives.
 func (l *feed[C]) over() error {
 	l.mu.Lock()
@@ -129,7 +138,7 @@ func (l *feed[C]) close(err error) {
 	if l.closed {
 		return
 	}
-	l.closed, l.err, l.queue, l.handlers = true, err, nil, nil
+	l.closed, l.err, l.queue, l.handlers, l.watchers = true, err, nil, nil, nil
 	l.wake()
 	if !l.draining {
 		close(l.done)
@@ -138,7 +147,18 @@ func (l *feed[C]) close(err error) {
 
 // fail ends it with an error, also for who waits for its beginning.
 func (l *feed[C]) fail(err error) {
+	l.mu.Lock()
+	watchers := l.watchers
+	l.mu.Unlock()
 	l.close(err)
+	if len(watchers) > 0 {
+		l.n.aside([]effect{func() []effect {
+			for _, w := range watchers {
+				l.n.contained("an effect on a live query", func() { w.call(nil) })
+			}
+			return nil
+		}})
+	}
 	select {
 	case <-l.ready:
 	default:
@@ -160,6 +180,9 @@ func (l *feed[C]) tell() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wake()
+	if len(l.watchers) > 0 && !l.closed {
+		l.enqueue(delivery[C]{to: l.watchers, initial: true})
+	}
 }
 
 // wake is tell with l.mu held.

@@ -83,6 +83,11 @@ func (q *LiveAggregate) Rows() []Group {
 	return groupsOf(q.columns, groups)
 }
 
+// RowsAt returns the groups at a moment, and whether they are synced.
+func (q *LiveAggregate) RowsAt(Moment) (rows []Group, synced bool) {
+	return groupsOf(q.columns, q.l.q.Groups()), q.l.q.Synced()
+}
+
 // Value returns the first group, which without GROUP BY is the only one; the
 // zero Group where there is none.
 func (q *LiveAggregate) Value() Group {
@@ -132,6 +137,10 @@ func (q *LiveAggregate) OnChange(f func([]GroupChange)) (stop func()) {
 		f(out)
 	})
 }
+
+// OnStatus calls f when Synced may have changed, as OnChange calls its function,
+// and once when the aggregate has ended by itself: Err says why.
+func (q *LiveAggregate) OnStatus(f func()) { q.l.watch(f) }
 
 // Err returns why the aggregate ended by itself, nil while it lives or when it
 // was closed.

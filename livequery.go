@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/internal/core"
 	"github.com/ankurah/ankurah-go/internal/reactor"
 	"github.com/ankurah/ankurah-go/signal"
@@ -76,11 +77,20 @@ func (q *LiveQuery[V]) Rows() []V {
 	q.l.n.mu.Lock()
 	states := q.l.q.Rows()
 	q.l.n.mu.Unlock()
+	return q.views(states)
+}
+
+func (q *LiveQuery[V]) views(states []*entity.State) []V {
 	out := make([]V, len(states))
 	for k, s := range states {
 		out[k] = q.view(View{s})
 	}
 	return out
+}
+
+// RowsAt returns the rows at a moment, and whether they are synced.
+func (q *LiveQuery[V]) RowsAt(Moment) (rows []V, synced bool) {
+	return q.views(q.l.q.Rows()), q.l.q.Synced()
 }
 
 // Synced reports whether the rows are what a durable node says they are, apart
@@ -126,6 +136,10 @@ func (q *LiveQuery[V]) OnChange(f func(ChangeSet[V])) (stop func()) {
 		f(cs)
 	})
 }
+
+// OnStatus calls f when Synced may have changed, as OnChange calls its function,
+// and once when the query has ended by itself: Err says why.
+func (q *LiveQuery[V]) OnStatus(f func()) { q.l.watch(f) }
 
 // SetSelection changes what the query selects, in place; the difference comes
 // as one change set (S54). Parameters are as in [Collection.Fetch].

@@ -90,7 +90,9 @@ type Node struct {
 	draining int           // calls of Drain under way
 	ticking  chan struct{} // closed when the last one has ended
 	idle     *sync.Cond    // something was sent, or a connection ended
-	news     chan struct{} // closed at the next publication; nil while nobody waits
+	news     chan struct{} // closed at the next publication or change of a connection; nil while nobody waits
+
+	invalidated []*func([]string) // hear of Invalidate
 }
 
 // OpenNode opens a node on an engine, which stays the caller's to close, after
@@ -147,10 +149,7 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		return nil, errors.Join(err, snap.Close())
 	}
 	n.core.OnPublish(func() {
-		if n.news != nil {
-			close(n.news)
-			n.news = nil
-		}
+		n.tell()
 		n.idle.Broadcast() // who is busy may be so no more
 	})
 	n.ctx, n.stop = context.WithCancel(context.Background())

@@ -43,12 +43,17 @@ func (l localReader) reader() reader { return reader{n: l.s.n, p: l.s.p, local: 
 
 // Begin begins a transaction.
 func (s *Session) Begin() *Tx {
-	tx := &Tx{s: s}
+	var id TxID
 	// crypto/rand never fails: it ends the program if the system has no
 	// randomness.
-	_, _ = rand.Read(tx.id[:])
-	return tx
+	_, _ = rand.Read(id[:])
+	return s.BeginAs(id)
 }
+
+// BeginAs is Begin of a transaction whose ID somebody else has chosen at random,
+// so that who asks for it again can be told that it was done: ask
+// [Node.Committed] first.
+func (s *Session) BeginAs(id TxID) *Tx { return &Tx{s: s, id: id} }
 
 // Update runs f in a transaction and commits it. An error or a panic of f
 // rolls back. f is run once, also when the commit has to merge with others.

@@ -2,7 +2,6 @@ package ankurah
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -71,20 +70,8 @@ func (tx *Tx) Confirmed(ctx context.Context) error {
 		return errNotCommitted
 	case tx.done != errAfterCommit:
 		return txDone{tx.done}
-	case n.durable:
-		return nil
 	}
-	answer := make(chan error, 1)
-	n.do(func() { n.core.Confirm(tx.id, func(err error) { answer <- err }) })
-	select {
-	case err := <-answer:
-		if err != nil && !errors.Is(err, ErrClosed) {
-			return &RejectedError{tx.id, err}
-		}
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return n.Confirmed(ctx, tx.id)
 }
 
 // Rollback forgets the edits. It does nothing after Commit or Rollback.

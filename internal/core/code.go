@@ -70,6 +70,9 @@ var codes = []struct {
 	{storage.ErrClosed, wire.Storage},
 }
 
+// Code returns the code under which an error crosses the wire, and its text.
+func Code(err error) (wire.Code, string) { return codeOf(err), textOf(err) }
+
 func codeOf(err error) wire.Code {
 	for _, c := range codes {
 		if errors.Is(err, c.err) {

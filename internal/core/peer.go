@@ -235,29 +235,38 @@ func versions(lo, hi uint64) string {
 // authenticate asks the policy agent who a credential stands for.
 func (c *Core) authenticate(p *Peer, credential []byte, done func(policy.Principal)) {
 	var who policy.Principal
-	agent := c.cfg.Policy
 	c.ex.Read(func(ctx context.Context) (err error) {
-		defer func() {
-			if c.panicked("the policy agent", recover()) {
-				err = &authError{errors.New("the policy agent panicked")}
-			}
-		}()
-		who, err = agent.Authenticate(ctx, credential)
-		if err != nil && !errors.Is(err, policy.ErrUnauthenticated) {
-			err = &authError{err}
-		}
+		who, err = c.Authenticate(ctx, credential)
 		return err
 	}, func(err error) {
 		switch {
 		case p.ending:
 		case err != nil:
 			c.dismiss(p, err)
-		case len(who.Subject) > wire.MaxSubject:
-			c.dismiss(p, &authError{errors.New("the subject has " + strconv.Itoa(len(who.Subject)) + " bytes, the limit is " + strconv.Itoa(wire.MaxSubject))})
 		default:
 			done(who)
 		}
 	})
+}
+
+// Authenticate asks the policy agent of a durable node who a credential stands
+// for. Errors wrap [policy.ErrUnauthenticated].
+func (c *Core) Authenticate(ctx context.Context, credential []byte) (who policy.Principal, err error) {
+	defer func() {
+		if c.panicked("the policy agent", recover()) {
+			who, err = policy.Principal{}, &authError{errors.New("the policy agent panicked")}
+		}
+	}()
+	who, err = c.cfg.Policy.Authenticate(ctx, credential)
+	switch {
+	case err != nil && !errors.Is(err, policy.ErrUnauthenticated):
+		return policy.Principal{}, &authError{err}
+	case err != nil:
+		return policy.Principal{}, err
+	case len(who.Subject) > wire.MaxSubject:
+		return policy.Principal{}, &authError{errors.New("the subject has " + strconv.Itoa(len(who.Subject)) + " bytes, the limit is " + strconv.Itoa(wire.MaxSubject))}
+	}
+	return who, nil
 }
 
 type authError struct{ err error }

@@ -305,6 +305,21 @@ func (c *Core) Confirm(t event.TxID, done func(error)) {
 	done(c.refused[t])
 }
 
+// Creations returns the entities that a transaction created, if it waits for a
+// durable node.
+func (c *Core) Creations(t event.TxID) (created []id.ID, waits bool) {
+	o := c.outByID[t]
+	if o == nil {
+		return nil, false
+	}
+	for _, e := range o.events {
+		if e.IsGenesis() {
+			created = append(created, e.Entity)
+		}
+	}
+	return created, true
+}
+
 // Pending returns the number of transactions that wait for a durable node.
 func (c *Core) Pending() int { return len(c.outbox) }
 

@@ -203,6 +203,9 @@ func (c *Core) whenWhole(f func()) {
 	f()
 }
 
+// WhenWhole calls f when no part of what is published is yet to be told.
+func (c *Core) WhenWhole(f func()) { c.whenWhole(f) }
+
 // complete tells the committers of a published group.
 func (c *Core) complete(p *publication) {
 	c.pubs = c.pubs[1:]

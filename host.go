@@ -1,0 +1,129 @@
+package ankurah
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/ankurah/ankurah-go/internal/book"
+	"github.com/ankurah/ankurah-go/policy"
+)
+
+// What follows is for packages that serve a node's data by another protocol
+// than that of nodes.
+
+// Authenticate returns who a credential stands for: on a durable node the
+// policy agent says it, an ephemeral one is its principal's whatever the
+// credential. Errors wrap [ErrUnauthenticated].
+func (n *Node) Authenticate(ctx context.Context, credential []byte) (policy.Principal, error) {
+	if !n.durable {
+		return policy.Principal{Subject: n.Subject()}, nil
+	}
+	return n.core.Authenticate(ctx, credential)
+}
+
+// Durable reports whether the node is one that decides.
+func (n *Node) Durable() bool { return n.durable }
+
+// News returns a channel that is closed when something is published or a
+// connection begins or ends: when [Node.Connected], [Node.Pending],
+// [Node.Subject] and [Node.System] may have changed.
+func (n *Node) News() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.news == nil {
+		n.news = make(chan struct{})
+	}
+	return n.news
+}
+
+// tell closes what News returned. n.mu is held.
+func (n *Node) tell() {
+	if n.news != nil {
+		close(n.news)
+		n.news = nil
+	}
+}
+
+// Moment is a moment at which nothing is being published. It ends when the
+// function returns that got it.
+type Moment struct{ _ *Node }
+
+// Look calls f at a moment at which everything that was committed together is
+// to be seen together (S22): what f reads of live queries with
+// [LiveQuery.RowsAt] and of aggregates with [LiveAggregate.RowsAt] fits
+// together. f must be quick and call nothing else of the node.
+func (n *Node) Look(f func(Moment)) error {
+	return n.wait(func(done func(error)) {
+		n.core.WhenWhole(func() {
+			f(Moment{n})
+			done(nil)
+		})
+	})
+}
+
+// OnInvalidate calls f with what [Node.Invalidate] is given, after the node has
+// asked its policy agent again. The node's own live queries stay as they are:
+// who made them for others narrows them again with [LiveQuery.SetSelection].
+func (n *Node) OnInvalidate(f func(subjects []string)) (stop func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.invalidated = append(n.invalidated, &f)
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.invalidated = slices.DeleteFunc(n.invalidated, func(o *func([]string)) bool { return o == &f })
+	}
+}
+
+// Committed reports whether a transaction has been committed, and which
+// entities it created, in the order of their making. An ephemeral node knows it
+// of those that wait for a durable node's word.
+func (n *Node) Committed(ctx context.Context, tx TxID) (created []ID, ok bool, err error) {
+	if !n.durable {
+		n.mu.Lock()
+		created, ok = n.core.Creations(tx)
+		n.mu.Unlock()
+		slices.SortFunc(created, ID.Compare)
+		return created, ok, nil
+	}
+	snap, err := n.current()
+	if err != nil {
+		return nil, false, err
+	}
+	defer snap.Release()
+	record, ok, err := snap.Tx(ctx, tx)
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	touched, err := book.DecodeRecord(record)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, t := range touched {
+		if t.First == 1 {
+			created = append(created, t.Entity)
+		}
+	}
+	slices.SortFunc(created, ID.Compare)
+	return created, true, nil
+}
+
+// Confirmed waits until a durable node has accepted a transaction that this
+// node has committed, as [Tx.Confirmed] does.
+func (n *Node) Confirmed(ctx context.Context, tx TxID) error {
+	if n.durable {
+		return nil
+	}
+	answer := make(chan error, 1)
+	n.do(func() { n.core.Confirm(tx, func(err error) { answer <- err }) })
+	select {
+	case err := <-answer:
+		if err != nil && !errors.Is(err, ErrClosed) {
+			return &RejectedError{tx, err}
+		}
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

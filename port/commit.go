@@ -1,0 +1,133 @@
+package port
+
+import (
+	"errors"
+	"strconv"
+
+	ankurah "github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/id"
+)
+
+// queue has a transaction committed when those before it are.
+func (p *page) queue(m *commit) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commits = append(p.commits, m)
+	if !p.running {
+		p.running = true
+		p.work.Go(p.run)
+	}
+}
+
+// run commits until nothing waits for it.
+func (p *page) run() {
+	for {
+		p.mu.Lock()
+		if len(p.commits) == 0 || p.ctx.Err() != nil {
+			p.running = false
+			p.mu.Unlock()
+			return
+		}
+		m := p.commits[0]
+		p.mu.Unlock()
+		p.commit(m)
+		p.mu.Lock()
+		p.commits = p.commits[1:]
+		p.idle.Broadcast()
+		p.mu.Unlock()
+	}
+}
+
+// commit commits a transaction, unless it has been, and says what came of it.
+func (p *page) commit(m *commit) {
+	created, err := p.apply(m)
+	if p.ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		code, text := failure(err)
+		p.send(&refuse{m.tx, code, text})
+		return
+	}
+	durable := p.s.node.Durable()
+	p.send(&ack{m.tx, created, durable})
+	if !durable {
+		p.work.Go(func() { p.confirm(m) })
+	}
+}
+
+// confirm says what a durable node makes of a transaction.
+func (p *page) confirm(m *commit) {
+	err := p.s.node.Confirmed(p.ctx, m.tx)
+	rejected, refused := errors.AsType[*ankurah.RejectedError](err)
+	switch {
+	case err == nil:
+		p.send(&ack{tx: m.tx, confirmed: true})
+	case refused:
+		code, text := failure(rejected)
+		p.send(&refuse{m.tx, code, text})
+	}
+}
+
+func (p *page) apply(m *commit) ([]id.ID, error) {
+	s, err := p.session(p.ctx)
+	if err != nil {
+		return nil, err
+	}
+	release, err := p.s.alone(p.ctx, m.tx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	created, done, err := p.s.node.Committed(p.ctx, m.tx)
+	if done || err != nil {
+		return created, err
+	}
+	tx := s.BeginAs(m.tx)
+	defer tx.Rollback()
+	for k := range m.ops {
+		if created, err = p.s.apply(tx, &m.ops[k], created); err != nil {
+			return nil, err
+		}
+	}
+	return created, tx.Commit(p.ctx)
+}
+
+// apply does one operation of a transaction. created are the entities that it
+// has created so far.
+func (s *Server) apply(tx *ankurah.Tx, o *op, created []id.ID) ([]id.ID, error) {
+	name, err := s.collection(o.collection)
+	if err != nil {
+		return nil, err
+	}
+	c := ankurah.Dynamic(name)
+	var e *ankurah.Edit
+	switch o.kind {
+	case opCreate:
+		e, err = c.Create(tx, &ankurah.Fields{})
+	case opEdit:
+		e, err = c.Edit(tx, o.entity)
+	case opDelete:
+		return created, c.Delete(tx, o.entity)
+	default:
+		return created, c.Restore(tx, o.entity)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range o.fields {
+		var v any = f.value
+		if f.made > uint64(len(created)) {
+			return nil, &ankurah.FieldError{Collection: name, Property: f.key, Err: errors.New("the transaction has not created entity " + strconv.FormatUint(f.made, 10) + " by then")}
+		} else if f.made > 0 {
+			v = created[f.made-1]
+		}
+		if err := e.Set(f.key, v); err != nil {
+			return nil, err
+		}
+	}
+	if o.kind == opCreate {
+		created = append(created, e.ID())
+	}
+	return created, nil
+}
