@@ -177,7 +177,6 @@ func (n *Node) end(w *wireConn, err error) {
 		close(n.ticking)
 	}
 	n.idle.Broadcast()
-	n.tell()
 	n.mu.Unlock()
 	n.work.Done()
 }
@@ -242,7 +241,6 @@ func (n *Node) Connect(ctx context.Context, c transport.Conn, hello transport.He
 	var l *core.Link
 	err := n.begin(w, func() {
 		l = n.core.NewLink(w, hello.Credential, func() {
-			n.tell()
 			if hello.Ready != nil { // it may use the node
 				n.aside([]effect{func() []effect {
 					n.contained("an effect on a connection", hello.Ready)

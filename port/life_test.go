@@ -68,6 +68,14 @@ func TestPageOfAnEphemeralNode(t *testing.T) {
 	p.until("the good one is confirmed", func() bool { return p.acks[good].confirmed })
 	p.until("the bad one is refused", func() bool { return p.acks[bad].code == "constraint" && strings.Contains(p.acks[bad].text, "bad") })
 	p.until("it is taken back", func() bool { return len(q.order) == 1 && q.synced && p.state.pending == 0 })
+	p.send(&closeQuery{1})
+	delete(p.queries, 1)
+	for range 3 {
+		c.Cut(phone)
+		p.until("it is cut off again", func() bool { return !p.state.connected })
+		c.Heal(phone)
+		p.until("it is connected again", func() bool { return p.state.connected })
+	}
 	again.until("the other page hears it too", func() bool { return again.acks[good].confirmed })
 }
 

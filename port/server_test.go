@@ -57,11 +57,15 @@ func TestQueriesAreFromOneMoment(t *testing.T) {
 	p, o := pageOf(t, s, ""), pageOf(t, s, "")
 	var ops []op
 	for k := range 40 {
-		ops = append(ops, creates("coin", "left", k%2 == 0))
+		ops = append(ops, creates("coin", "n", k, "left", k%2 == 0))
 	}
 	ids := o.made(ops...)
-	left, right, sum := p.open(1, "coin", "left"), p.open(2, "coin", "NOT left"), p.open(3, "coin", "SELECT COUNT(*) WHERE left")
+	left, right, sum := p.open(1, "coin", "left ORDER BY n"), p.open(2, "coin", "NOT left"), p.open(3, "coin", "SELECT COUNT(*) WHERE left")
+	first := p.open(5, "coin", "left ORDER BY n LIMIT 3")
 	p.onShow = func() {
+		if !slices.Equal(first.order, left.order[:min(3, len(left.order))]) {
+			t.Fatalf("the first of %v are %v", left.order, first.order)
+		}
 		if len(left.order)+len(right.order) != len(ids) || sum.groups[1] != fmt.Sprint([]int{len(left.order)}) {
 			t.Fatalf("%d left, %d right, counted %v of %d coins", len(left.order), len(right.order), sum.groups, len(ids))
 		}
@@ -80,6 +84,13 @@ func TestQueriesAreFromOneMoment(t *testing.T) {
 					}
 					was, _ := e.Get("left")
 					_ = e.Set("left", !was.(bool)) // Commit says why
+					if rng.IntN(8) == 0 {
+						for _, i := range ids[:20] { // so that the window runs short
+							if e, err := ankurah.Dynamic("coin").Edit(tx, i); err == nil {
+								_ = e.Set("left", false)
+							}
+						}
+					}
 				}
 				return nil
 			})
