@@ -50,7 +50,7 @@ func (p *page) commit(m *commit) {
 		return
 	}
 	durable := p.s.node.Durable()
-	p.send(&ack{m.tx, created, durable})
+	p.acknowledge(&ack{m.tx, created, durable})
 	if !durable {
 		p.work.Go(func() { p.confirm(m) })
 	}
@@ -62,7 +62,7 @@ func (p *page) confirm(m *commit) {
 	rejected, refused := errors.AsType[*ankurah.RejectedError](err)
 	switch {
 	case err == nil:
-		p.send(&ack{tx: m.tx, confirmed: true})
+		p.acknowledge(&ack{tx: m.tx, confirmed: true})
 	case refused:
 		code, text := failure(rejected)
 		p.send(&refuse{m.tx, code, text})

@@ -13,7 +13,7 @@ const maxChunk = 256 << 10
 
 // updateWriter puts what is new of queries into frames.
 type updateWriter struct {
-	frames [][]byte
+	frames []frame
 	update update
 	size   int
 	keys   map[string]uint64 // of the current part
@@ -109,12 +109,12 @@ func (w *updateWriter) groups(p part, was, now *shown) {
 
 func (w *updateWriter) flush(follows bool) {
 	w.update.follows = follows
-	w.frames = append(w.frames, appendFrame(nil, &w.update))
+	w.frames = append(w.frames, frame{appendFrame(nil, &w.update), true})
 	w.update, w.size = update{}, 0
 }
 
 // end returns the frames.
-func (w *updateWriter) end() [][]byte {
+func (w *updateWriter) end() []frame {
 	if len(w.update.parts) > 0 {
 		w.flush(false)
 	}

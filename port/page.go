@@ -52,13 +52,20 @@ type page struct {
 	dirty    bool // queries may have something new
 	fresh    bool // state may have changed
 	told     state
-	untaken  int // frames of updates that the page has not taken
-	updates  [][]byte
-	last     bool // nothing comes after out
-	ended    bool // serve has returned
+	untaken  int     // frames of updates that the page has not taken
+	acks     []*ack  // to be sent after an update that shows what they acknowledge
+	updates  []frame // and what is sent after them
+	last     bool    // nothing comes after out
+	ended    bool    // serve has returned
 	linger   *time.Timer
 	heard    time.Time
 	greeting bool // until the hello has come
+}
+
+// frame is a frame whose turn comes after others.
+type frame struct {
+	bytes  []byte
+	update bool
 }
 
 func newPage(ctx context.Context, cancel context.CancelFunc, s *Server, c transport.Conn) *page {
@@ -86,7 +93,7 @@ func (p *page) serve() error {
 		}
 		p.take(m)
 		p.mu.Lock()
-		for p.ctx.Err() == nil && (len(p.commits) >= maxCommits || len(p.out) >= maxOut) {
+		for p.ctx.Err() == nil && (len(p.commits) >= maxCommits || len(p.out)+len(p.acks)+len(p.updates) >= maxOut) {
 			p.idle.Wait()
 		}
 		p.mu.Unlock()
@@ -246,6 +253,14 @@ func (p *page) say(m message) {
 	p.write()
 }
 
+// acknowledge sends an ack after what it acknowledges was shown.
+func (p *page) acknowledge(a *ack) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.acks = append(p.acks, a)
+	p.write()
+}
+
 // mark says that queries may have something new.
 func (p *page) mark() {
 	p.mu.Lock()
@@ -300,7 +315,7 @@ func (p *page) drain() {
 
 // next returns the next frame, and whether it is the last one of the
 // connection; nil when there is none.
-func (p *page) next() (frame []byte, last bool) {
+func (p *page) next() (bytes []byte, last bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.ctx.Err() == nil {
@@ -323,16 +338,22 @@ func (p *page) next() (frame []byte, last bool) {
 				p.told = now
 				return appendFrame(nil, &now), false
 			}
-		case len(p.updates) > 0 && p.untaken < window:
-			frame = p.updates[0]
+		case len(p.updates) > 0 && (p.untaken < window || !p.updates[0].update):
+			f := p.updates[0]
 			p.updates = p.updates[1:]
-			p.untaken++
-			return frame, false
-		case p.dirty && len(p.updates) == 0:
-			p.dirty = false
-			queries := slices.Clone(p.order)
+			if f.update {
+				p.untaken++
+			}
+			p.idle.Broadcast()
+			return f.bytes, false
+		case (p.dirty || len(p.acks) > 0) && len(p.updates) == 0:
+			queries, acks := slices.Clone(p.order), p.acks
+			p.dirty, p.acks = false, nil
 			p.mu.Unlock()
 			updates := p.look(queries)
+			for _, a := range acks {
+				updates = append(updates, frame{bytes: appendFrame(nil, a)})
+			}
 			p.mu.Lock()
 			p.updates = updates
 		default:

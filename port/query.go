@@ -235,7 +235,7 @@ func (q *query) at(m ankurah.Moment) (s shown) {
 }
 
 // look returns the frames that say what is new of queries, all at one moment.
-func (p *page) look(queries []*query) [][]byte {
+func (p *page) look(queries []*query) []frame {
 	all := make([]shown, len(queries))
 	err := p.s.node.Look(func(m ankurah.Moment) {
 		for k, q := range queries {

@@ -114,6 +114,24 @@ func TestQueriesAreFromOneMoment(t *testing.T) {
 	}
 }
 
+// An Ack comes when what was committed shows.
+func TestAcksComeAfterUpdates(t *testing.T) {
+	n := durable(t, policy.Permissive{})
+	s := NewServer(n, nil)
+	p, o := pageOf(t, s, ""), pageOf(t, s, "")
+	i, other := o.made(creates("item", "n", 0))[0], o.made(creates("item", "n", 0))[0]
+	q := p.open(1, "item", "")
+	for k := range 300 {
+		if k%3 == 0 {
+			o.made(edits("item", other, "n", k))
+		}
+		p.made(edits("item", i, "n", k+1))
+		if want := fmt.Sprintf("n=%d ", k+1); q.rows[i] != want {
+			t.Fatalf("%s shows with the Ack of %s", q.rows[i], want)
+		}
+	}
+}
+
 // S52, for pages: whatever is committed, what a page shows in the end is what a
 // fresh fetch returns, in its order; a page that takes its time too.
 func TestPagesShowWhatIsThere(t *testing.T) {
