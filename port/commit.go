@@ -6,6 +6,7 @@ import (
 
 	ankurah "github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/value"
 )
 
 // queue has a transaction committed when those before it are.
@@ -116,11 +117,14 @@ func (s *Server) apply(tx *ankurah.Tx, o *op, created []id.ID) ([]id.ID, error) 
 		return nil, err
 	}
 	for _, f := range o.fields {
-		var v any = f.value
+		v, err := pageValue(f.value)
+		if err != nil {
+			return nil, &ankurah.FieldError{Collection: name, Property: f.key, Err: err}
+		}
 		if f.made > uint64(len(created)) {
 			return nil, &ankurah.FieldError{Collection: name, Property: f.key, Err: errors.New("the transaction has not created entity " + strconv.FormatUint(f.made, 10) + " by then")}
 		} else if f.made > 0 {
-			v = created[f.made-1]
+			v = value.ID(created[f.made-1])
 		}
 		if err := e.Set(f.key, v); err != nil {
 			return nil, err

@@ -19,6 +19,7 @@ import (
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/transport/wsserver"
+	"github.com/ankurah/ankurah-go/value"
 )
 
 // moody is an agent that shows all or what is public.
@@ -185,6 +186,12 @@ func TestWhatIsWrong(t *testing.T) {
 	if q := p.open(3, "note", ""); q.code != "" {
 		t.Errorf("in place of a closed one: %+v", q)
 	}
+	for what, b := range map[string][]byte{"a NUL": raw(value.String("a\x00")), "half a value": {10, 9}, "no JSON": append([]byte{0x4a, 2}, "{]"...)} {
+		if got := p.commit(op{kind: opCreate, collection: "odd", fields: []field{{key: "x", value: b}}}); got.code != "schema" && got.code != "malformed" {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+	p.made(op{kind: opCreate, collection: "odd", fields: []field{{key: "x", value: append([]byte{0x4a, 15}, `{ "b":1, "a":2}`...)}}})
 	for what, o := range map[string]op{
 		"a reference to nothing": {kind: opCreate, collection: "a", fields: []field{{key: "x", made: 1}}},
 		"a reserved property":    creates("a", "_x", 1),

@@ -87,23 +87,31 @@ func (q *query) ask() (*ankurah.LiveQuery[ankurah.Record], *ankurah.LiveAggregat
 	if err != nil {
 		return nil, nil, err
 	}
+	args, err := q.args()
+	if err != nil {
+		return nil, nil, err
+	}
 	c := ankurah.Dynamic(name)
 	if ankql.IsAggregate(q.asked.text) {
-		groups, err := c.QueryAggregate(q.ctx, s, q.asked.text, q.args()...)
+		groups, err := c.QueryAggregate(q.ctx, s, q.asked.text, args...)
 		return nil, groups, err
 	}
-	rows, err := c.Query(q.ctx, s, q.asked.text, q.args()...)
+	rows, err := c.Query(q.ctx, s, q.asked.text, args...)
 	return rows, nil, err
 }
 
-func (q *query) args() []any {
+func (q *query) args() ([]any, error) {
 	out := make([]any, len(q.asked.args))
 	for k, a := range q.asked.args {
-		if out[k] = a.value; a.name != "" {
-			out[k] = ankurah.Named{Name: a.name, Value: a.value}
+		v, err := pageValue(a.value)
+		if err != nil {
+			return nil, err
+		}
+		if out[k] = v; a.name != "" {
+			out[k] = ankurah.Named{Name: a.name, Value: v}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // end closes the query.
@@ -184,7 +192,8 @@ func (q *query) again() {
 	p.mu.Unlock()
 	var err error
 	if rows != nil {
-		err = rows.SetSelection(q.ctx, q.asked.text, q.args()...)
+		args, _ := q.args() // which were good when it was opened
+		err = rows.SetSelection(q.ctx, q.asked.text, args...)
 	} else {
 		var groups *ankurah.LiveAggregate
 		_, groups, err = q.ask()

@@ -276,7 +276,7 @@ func (p *tab) open(n uint64, collection, text string, args ...any) *seen {
 	for _, a := range args {
 		v, err := value.FromGo(a)
 		check(p.t, err)
-		m.args = append(m.args, arg{value: v})
+		m.args = append(m.args, arg{value: raw(v)})
 	}
 	q := &seen{rows: map[id.ID]string{}}
 	p.queries[n] = q
@@ -321,7 +321,7 @@ func fields(pairs ...any) (out []field) {
 		if err != nil {
 			panic(err)
 		}
-		out = append(out, field{key: pairs[k].(string), value: v})
+		out = append(out, field{key: pairs[k].(string), value: raw(v)})
 	}
 	return out
 }

@@ -116,7 +116,7 @@ type open struct {
 // arg is a parameter's value: of the next ? where it has no name.
 type arg struct {
 	name  string
-	value value.Value
+	value []byte // as pageValue reads it
 }
 
 func (*open) kind() protowire.Number { return kOpen }
@@ -127,7 +127,7 @@ func (m *open) append(b []byte) []byte {
 	b = appendSome(b, 3, m.text)
 	for _, a := range m.args {
 		body := appendSome(nil, 1, a.name)
-		b = pb.AppendBytes(b, 4, pb.AppendBytes(body, 2, value.Append(nil, a.value)))
+		b = pb.AppendBytes(b, 4, pb.AppendBytes(body, 2, a.value))
 	}
 	return b
 }
@@ -162,7 +162,7 @@ func decodeArg(outer *pb.Reader) (a arg) {
 		case 1:
 			a.name = r.Text(maxKeyLength)
 		case 2:
-			a.value = decodeValue(r)
+			a.value = r.Bytes()
 		default:
 			r.Unknown()
 		}
@@ -239,7 +239,7 @@ type op struct {
 // field is a property's new value.
 type field struct {
 	key   string
-	value value.Value
+	value []byte // as pageValue reads it
 	made  uint64 // not 0: a reference to what the transaction created as its made-th entity
 }
 
@@ -262,7 +262,7 @@ func (o *op) append(b []byte) []byte {
 	for _, f := range o.fields {
 		body := pb.AppendBytes(nil, 1, f.key)
 		if f.made == 0 {
-			body = pb.AppendBytes(body, 2, value.Append(nil, f.value))
+			body = pb.AppendBytes(body, 2, f.value)
 		}
 		b = pb.AppendBytes(b, 4, pb.AppendUint64(body, 3, f.made))
 	}
@@ -332,7 +332,7 @@ func decodeField(outer *pb.Reader) (f field) {
 		case 1:
 			f.key = r.Text(maxKeyLength)
 		case 2:
-			f.value = decodeValue(r)
+			f.value = r.Bytes()
 		case 3:
 			f.made = r.Uint64()
 		default:
@@ -340,7 +340,7 @@ func decodeField(outer *pb.Reader) (f field) {
 		}
 	}
 	r.Require(1)
-	if f.made != 0 && !f.value.IsNull() {
+	if f.made != 0 && len(f.value) > 0 {
 		r.Fail("a value and a reference in one")
 	}
 	adopt(outer, r)
@@ -558,6 +558,23 @@ func adopt(outer, inner *pb.Reader) {
 	if err := inner.Err(); err != nil {
 		outer.FailWith(err)
 	}
+}
+
+// pageValue reads a value that a page has sent. JSON need not be in its
+// canonical form, which is much to ask of a page.
+func pageValue(b []byte) (value.Value, error) {
+	r := pb.NewReader("value", b)
+	if r.Next() && value.Kind(r.Num) == value.KindJSON {
+		text := string(r.Bytes())
+		if !r.Next() && r.Err() == nil {
+			return value.ParseJSON(text)
+		}
+	}
+	v, err := value.Decode(b)
+	if err != nil {
+		return value.Null, &malformed{err}
+	}
+	return v, nil
 }
 
 func decodeValue(r *pb.Reader) value.Value {

@@ -35,6 +35,8 @@ func mustJSON(text string) value.Value {
 	return v
 }
 
+func raw(v value.Value) []byte { return value.Append(nil, v) }
+
 // everything has a value of each kind.
 func everything() []value.Value {
 	return []value.Value{
@@ -51,22 +53,22 @@ func samples() []message {
 	var fields []column
 	var writes []field
 	for k, v := range everything() {
-		args = append(args, arg{value: v})
+		args = append(args, arg{value: raw(v)})
 		if !v.IsNull() {
 			fields = append(fields, column{uint64(k), v})
 		}
-		writes = append(writes, field{key: "f" + fmt.Sprint(k), value: v})
+		writes = append(writes, field{key: "f" + fmt.Sprint(k), value: raw(v)})
 	}
 	return []message{
 		&hello{min: 1, max: 2, credential: []byte("secret"), app: 3},
 		&hello{min: 1, max: 1},
-		&open{query: 1, collection: "album", text: "year > ? AND name = :name", args: []arg{{value: value.Int64(1980)}, {"name", value.String("x")}}},
+		&open{query: 1, collection: "album", text: "year > ? AND name = :name", args: []arg{{value: raw(value.Int64(1980))}, {"name", raw(value.String("x"))}}},
 		&open{query: 2, collection: "Album"},
 		&open{query: 300, collection: "album", text: "every ?", args: args},
 		&closeQuery{query: 1},
 		&more{query: 1, rows: 50},
 		&commit{tx: event.TxID(at(7)), ops: []op{
-			{kind: opCreate, collection: "artist", fields: []field{{key: "name", value: value.String("Muse")}}},
+			{kind: opCreate, collection: "artist", fields: []field{{key: "name", value: raw(value.String("Muse"))}}},
 			{kind: opCreate, collection: "album", fields: []field{{key: "artist", made: 1}}},
 			{kind: opEdit, collection: "album", entity: at(1), fields: writes},
 			{kind: opDelete, collection: "album", entity: at(2)},
