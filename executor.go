@@ -76,7 +76,18 @@ func (n *Node) wait(start func(done func(error))) error {
 	n.run(asked, &w.fulfilled)
 	err := <-w.outcome
 	w.fulfilled.Store(false)
+	if err == nil && !n.durable {
+		err = n.flushed() // it is published already, so that pages need not wait (S23, S26)
+	}
 	return err
+}
+
+// flushed waits until what the engine has applied is durable.
+func (n *Node) flushed() error {
+	if f, ok := n.engine.(storage.Flusher); ok {
+		return f.Flush(context.Background()) // which ends, one way or the other
+	}
+	return nil
 }
 
 // waiter is a caller that waits; it is used again.
@@ -114,6 +125,9 @@ func (x *executor) Write(b *storage.Batch, done func(storage.Result, storage.Sna
 	x.effects = append(x.effects, func() []effect {
 		begun := time.Now()
 		res, err := n.engine.Commit(n.ctx, b)
+		if err == nil && n.durable {
+			err = n.flushed()
+		}
 		n.metrics.Time(MetricWriteTime, time.Since(begun))
 		n.metrics.Count(MetricWrites, 1)
 		if err == nil {

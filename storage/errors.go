@@ -16,6 +16,8 @@ var (
 	ErrLocked = errors.New("store is in use by another process")
 	// ErrUnfinished is wrapped when a store was being restored and is not whole.
 	ErrUnfinished = errors.New("store is not whole")
+	// ErrFull is wrapped when there is no room for what is to be stored.
+	ErrFull = errors.New("store is full")
 	// ErrClosed is wrapped by every use of a closed engine.
 	ErrClosed = errors.New("store is closed")
 )

@@ -69,6 +69,16 @@ type Pinger interface {
 	Ping(ctx context.Context) error
 }
 
+// Flusher is an engine whose Commit may return before what it applied is
+// durable. A durable node waits for that before it publishes a commit, another
+// node before Tx.Commit returns (S23, S26).
+type Flusher interface {
+	// Flush waits until everything that Commit has returned from is durable.
+	// An error other than that of ctx says why it will not be: the engine takes
+	// no further commit then.
+	Flush(ctx context.Context) error
+}
+
 // Copier is an engine that can copy its store while it is in use.
 type Copier interface {
 	// Copy makes folder dir, which must not exist or be empty, a store with

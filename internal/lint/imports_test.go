@@ -39,6 +39,7 @@ var rules = []struct {
 	{"storage/memory", []string{"pure", "storage", "storage/kv"}, "engines do not know each other"},
 	{"storage/pebble", []string{"pure", "storage", "storage/kv"}, "engines do not know each other"},
 	{"storage/postgres", []string{"pure", "storage"}, "engines do not know each other; this one is over no ordered map"},
+	{"storage/indexeddb", []string{"pure", "storage", "storage/kv", "storage/memory"}, "an engine of browsers, over a copy in memory"},
 	{"internal/book", []string{"pure"}, "what bookkeeping looks like, for those beside the node"},
 	{"storage/dump", []string{"pure", "storage", "internal/book"}, "it moves data between engines and knows none"},
 	{"internal/reactor", []string{"pure", "internal/keyset"}, "routing needs no storage and no node"},
@@ -79,8 +80,21 @@ func list(t *testing.T, env []string, args ...string) []string {
 	return strings.Fields(string(out))
 }
 
+// imports lists what a package imports, here or in the browser.
 func imports(t *testing.T, pkg string) []string {
-	return list(t, nil, "-f", `{{join .Imports "\n"}}`, strings.TrimSuffix(module+"/"+pkg, "/"))
+	here := importsFor(t, nil, pkg)
+	for _, i := range importsFor(t, browser, pkg) {
+		if !slices.Contains(here, i) {
+			here = append(here, i)
+		}
+	}
+	return here
+}
+
+var browser = []string{"GOOS=js", "GOARCH=wasm"}
+
+func importsFor(t *testing.T, env []string, pkg string) []string {
+	return list(t, env, "-e", "-f", `{{join .Imports "\n"}}`, strings.TrimSuffix(module+"/"+pkg, "/"))
 }
 
 func TestImportTable(t *testing.T) {
@@ -120,9 +134,8 @@ func TestNobodyImportsPrograms(t *testing.T) {
 }
 
 func TestBrowserClosure(t *testing.T) {
-	env := []string{"GOOS=js", "GOARCH=wasm"}
-	for _, pkg := range []string{".", "./storage/memory", "./policy", "./signal", "./transport/wsclient", "./port"} {
-		for _, d := range list(t, env, "-deps", pkg) {
+	for _, pkg := range []string{".", "./storage/memory", "./storage/indexeddb", "./policy", "./signal", "./transport/wsclient", "./port"} {
+		for _, d := range list(t, browser, "-deps", pkg) {
 			if why, banned := browserBan[d]; banned {
 				t.Errorf("%s links %s into the browser: %s", pkg, d, why)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -352,6 +353,7 @@ func (s *suite) buildDuringCommits(t *testing.T) {
 			case <-built:
 				more = false
 			default:
+				runtime.Gosched() // where nothing is preempted
 			}
 			d.shake(t)
 			snap := mustSnapshot(t, e) // some indexes are complete, some are not
