@@ -19,7 +19,13 @@
 //
 // Who dials closes. The node is not owned: close the connection first. While it
 // lasts there is one goroutine, in which [transport.Connector.Connect] runs,
-// and one that reads. Close returns when both are gone.
+// and one that reads, except in browsers. Close returns when both are gone.
+//
+// # Browsers
+//
+// With GOOS=js the connection is on the browser's WebSocket, and options that
+// are the browser's affair are not there. A path is the address of a server,
+// too: the one that the page is from.
 package wsclient
 
 import (
@@ -41,6 +47,9 @@ import (
 const (
 	defaultMinBackoff = 100 * time.Millisecond
 	defaultMaxBackoff = 15 * time.Second
+
+	// handshakeTimeout bounds the way to an open WebSocket.
+	handshakeTimeout = 20 * time.Second
 
 	// steady is how long a connection was ready if its end is no reason to
 	// wait longer.
@@ -350,6 +359,10 @@ var (
 	errClosed error = &failedError{"the client has been closed", transport.ErrClosed}
 	errLeft   error = &failedError{"the server ended the connection", transport.ErrClosed}
 )
+
+func errSilent(name string, cause error) error {
+	return &failedError{name + " did not answer in " + handshakeTimeout.String(), cause}
+}
 
 // failedError says what failed and why.
 type failedError struct {

@@ -23,9 +23,6 @@ import (
 	"github.com/ankurah/ankurah-go/transport/internal/wsconn"
 )
 
-// handshakeTimeout bounds the way to an open WebSocket.
-const handshakeTimeout = 20 * time.Second
-
 // Options configures a connection.
 type Options struct {
 	// Addresses are further servers of the same system, tried in turn.
@@ -114,7 +111,7 @@ func (d *dialer) dial(ctx context.Context, address *url.URL) (transport.Conn, er
 	case resp != nil && resp.StatusCode != http.StatusSwitchingProtocols:
 		return nil, refused(name, resp)
 	case ctx.Err() == nil && timed.Err() != nil:
-		return nil, &failedError{fmt.Sprintf("%s did not answer in %v", name, handshakeTimeout), timed.Err()}
+		return nil, errSilent(name, timed.Err())
 	default:
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err // the rest repeats the address
@@ -123,7 +120,7 @@ func (d *dialer) dial(ctx context.Context, address *url.URL) (transport.Conn, er
 	}
 	if got := ws.Subprotocol(); got != wsconn.Subprotocol {
 		_ = ws.CloseNow()
-		return nil, fmt.Errorf("ankurah: %s is a WebSocket but does not speak %s; is the path right?", name, wsconn.Subprotocol)
+		return nil, errors.New("ankurah: " + name + " is a WebSocket but does not speak " + wsconn.Subprotocol + "; is the path right?")
 	}
 	cfg := wsconn.Config{MaxFrame: d.opts.MaxFrame, WriteTimeout: d.opts.WriteTimeout}
 	mu.Lock()

@@ -1,17 +1,10 @@
 //go:build !js
 
-// Package wsconn carries frames in the binary messages of a WebSocket, for
-// client and server.
-//
-// Each connection has one goroutine, which reads. It is one frame ahead of
-// Receive, so that a Receive whose context ends takes nothing away, and so that
-// the end of the connection is seen while nobody receives. It ends with Close.
 package wsconn
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -25,23 +18,9 @@ import (
 	"github.com/ankurah/ankurah-go/transport"
 )
 
-const (
-	// Subprotocol is what both sides name in the opening handshake.
-	Subprotocol = "ankurah.1"
-
-	// DefaultWriteTimeout is how long a small frame may take to be sent.
-	DefaultWriteTimeout = 30 * time.Second
-
-	// slowest is the rate in bytes per second that large frames get time for.
-	slowest = 64 << 10
-
-	// closeTimeout bounds the closing handshake.
-	closeTimeout = 3 * time.Second
-
-	// verdict is how long a failed Send waits for the reason that the other
-	// side may have given.
-	verdict = 100 * time.Millisecond
-)
+// verdict is how long a failed Send waits for the reason that the other side
+// may have given.
+const verdict = 100 * time.Millisecond
 
 // Config says how a connection behaves.
 type Config struct {
@@ -95,9 +74,8 @@ func (c *Conn) read() {
 		switch {
 		case len(frame) > c.cfg.MaxFrame:
 			// Close reads what is left of it, so that the other side sees why.
-			limit := strconv.Itoa(c.cfg.MaxFrame)
-			c.fail(websocket.StatusMessageTooBig, "more than "+limit+" bytes",
-				ended("the other side sent a frame of more than "+limit+" bytes", transport.ErrFrameSize))
+			c.fail(websocket.StatusMessageTooBig, "more than "+strconv.Itoa(c.cfg.MaxFrame)+" bytes",
+				errReceivedTooLarge(c.cfg.MaxFrame))
 			return
 		case err != nil:
 			c.fail(0, "", c.explain(err))
@@ -105,7 +83,7 @@ func (c *Conn) read() {
 			return
 		case kind != websocket.MessageBinary:
 			c.fail(websocket.StatusUnsupportedData, "frames are binary messages",
-				ended("the other side sent a text message; frames are binary"))
+				errText())
 			return
 		}
 		select {
@@ -149,17 +127,17 @@ func (c *Conn) Send(ctx context.Context, frame []byte) error {
 	}
 	if len(frame) > c.cfg.MaxFrame {
 		return c.fail(websocket.StatusInternalError, "a frame is too large to be sent",
-			ended(fmt.Sprintf("a frame of %d bytes is larger than the limit of %d", len(frame), c.cfg.MaxFrame), transport.ErrFrameSize))
+			errSentTooLarge(len(frame), c.cfg.MaxFrame))
 	}
 	limit := c.cfg.WriteTimeout + time.Duration(len(frame))*time.Second/slowest
 	// The reason has to be noted before the connection is cut, which ends the
 	// reader too.
 	slow := time.AfterFunc(limit, func() {
-		_ = c.fail(0, "", ended(fmt.Sprintf("the other side did not take a frame of %d bytes in %v", len(frame), limit), os.ErrDeadlineExceeded))
+		_ = c.fail(0, "", errSlow(len(frame), limit, os.ErrDeadlineExceeded))
 		c.Abort()
 	})
 	stop := context.AfterFunc(ctx, func() {
-		_ = c.fail(0, "", ended("sending was given up: "+ctx.Err().Error(), ctx.Err()))
+		_ = c.fail(0, "", errGivenUp(ctx.Err()))
 		c.Abort()
 	})
 	err := c.ws.Write(context.Background(), websocket.MessageBinary, frame)
@@ -236,19 +214,12 @@ func (c *Conn) why() error {
 // explain turns an error of the WebSocket into one of a connection.
 func (c *Conn) explain(err error) error {
 	if closed, ok := errors.AsType[websocket.CloseError](err); ok {
-		text := "the other side closed the connection"
-		var also error
+		name := strings.TrimPrefix(closed.Code.String(), "Status")
 		switch closed.Code {
 		case websocket.StatusNormalClosure, websocket.StatusNoStatusRcvd:
-		case websocket.StatusMessageTooBig:
-			text, also = "the other side refused a frame as too large", transport.ErrFrameSize
-		default:
-			text += ": " + strings.TrimPrefix(closed.Code.String(), "Status")
+			name = ""
 		}
-		if closed.Reason != "" {
-			text += ": " + strconv.Quote(closed.Reason)
-		}
-		return ended(text, also)
+		return errOther(name, closed.Reason, closed.Code == websocket.StatusMessageTooBig || closed.Code == pageTooBig)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
 		return ended("the connection broke", err)
@@ -257,23 +228,4 @@ func (c *Conn) explain(err error) error {
 		err = e
 	}
 	return ended("the connection broke: "+err.Error(), err)
-}
-
-var errClosed = ended("the connection is closed")
-
-// endedError is why a connection has ended.
-type endedError struct {
-	text  string
-	cause error // may be nil
-}
-
-func ended(text string, cause ...error) error { return &endedError{text, errors.Join(cause...)} }
-
-func (e *endedError) Error() string { return "ankurah: " + e.text }
-
-func (e *endedError) Unwrap() []error {
-	if e.cause == nil {
-		return []error{transport.ErrClosed}
-	}
-	return []error{transport.ErrClosed, e.cause}
 }
