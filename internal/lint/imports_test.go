@@ -45,7 +45,8 @@ var rules = []struct {
 	{"internal/reactor", []string{"pure", "internal/keyset"}, "routing needs no storage and no node"},
 	{"transport", nil, "a contract: bytes and nothing of what is in them"},
 	{"transport/local", []string{"transport"}, "transports do not know what they carry"},
-	{"transport/internal/wsconn", []string{"transport"}, "what both ends of a WebSocket share"},
+	{"internal/inbox", nil, "a queue of frames"},
+	{"transport/internal/wsconn", []string{"transport", "internal/inbox"}, "what both ends of a WebSocket share"},
 	{"transport/wsserver", []string{"transport", "transport/internal/wsconn"}, "a transport serves whatever accepts, not a node"},
 	{"transport/wsclient", []string{"transport", "transport/internal/wsconn", "signal"}, "a transport connects whatever connects, not a node"},
 	{"internal/wire", []string{"pure"}, "messages are data"},
@@ -134,7 +135,7 @@ func TestNobodyImportsPrograms(t *testing.T) {
 }
 
 func TestBrowserClosure(t *testing.T) {
-	for _, pkg := range []string{".", "./storage/memory", "./storage/indexeddb", "./policy", "./signal", "./transport/wsclient", "./port"} {
+	for _, pkg := range []string{".", "./storage/memory", "./storage/indexeddb", "./policy", "./signal", "./transport/wsclient", "./port", "./webhost"} {
 		for _, d := range list(t, browser, "-deps", pkg) {
 			if why, banned := browserBan[d]; banned {
 				t.Errorf("%s links %s into the browser: %s", pkg, d, why)

@@ -11,6 +11,7 @@ import (
 	"syscall/js"
 	"time"
 
+	"github.com/ankurah/ankurah-go/internal/inbox"
 	"github.com/ankurah/ankurah-go/transport"
 )
 
@@ -42,15 +43,8 @@ type Conn struct {
 	opened  chan struct{} // closed when the handshake is done
 	closing chan struct{} // closed by Close
 	ended   chan struct{} // closed when nothing follows
-	news    chan struct{} // holds one if Receive has to look again
+	inbox   *inbox.Inbox
 	once    sync.Once
-
-	mu     sync.Mutex // guards what follows
-	frames [][]byte   // that arrived
-	size   int        // of them, in bytes
-	err    error      // why the connection ended
-	code   int        // for the other side
-	reason string     // of at most 123 bytes
 }
 
 // Dial opens a WebSocket. An error of ctx is returned as it is.
@@ -62,8 +56,8 @@ func Dial(ctx context.Context, address string, cfg Config) (*Conn, error) {
 		cfg.WriteTimeout = DefaultWriteTimeout
 	}
 	c := &Conn{
-		cfg: cfg, code: 1000, opened: make(chan struct{}), closing: make(chan struct{}),
-		ended: make(chan struct{}), news: make(chan struct{}, 1),
+		cfg: cfg, opened: make(chan struct{}), closing: make(chan struct{}),
+		ended: make(chan struct{}), inbox: inbox.New(),
 	}
 	if err := c.open(address); err != nil {
 		return nil, err
@@ -100,11 +94,7 @@ func (c *Conn) open(address string) (err error) {
 	c.listen("onopen", func(js.Value) { close(c.opened) })
 	c.listen("onmessage", func(event js.Value) { c.message(event.Get("data")) })
 	c.listen("onclose", func(event js.Value) {
-		c.mu.Lock()
-		if c.err == nil {
-			c.err = closed(event.Get("code").Int(), event.Get("reason").String())
-		}
-		c.mu.Unlock()
+		c.inbox.End(closed(event.Get("code").Int(), event.Get("reason").String()))
 		close(c.ended)
 	})
 	return nil
@@ -155,61 +145,14 @@ func (c *Conn) message(data js.Value) {
 	}
 	frame := make([]byte, size)
 	js.CopyBytesToGo(frame, uint8Array.New(data))
-	c.mu.Lock()
-	late := c.err != nil
-	full := len(c.frames) > 0 && c.size+size > behind
-	if !late && !full {
-		c.frames = append(c.frames, frame)
-		c.size += size
-	}
-	c.mu.Unlock()
-	if full {
+	if !c.inbox.Put(frame, behind) {
 		c.fail(pageFault, "the page does not keep up", ended("the other side sent faster than this one received"))
-		return
-	}
-	c.tell()
-}
-
-// tell has Receive look again.
-func (c *Conn) tell() {
-	select {
-	case c.news <- struct{}{}:
-	default:
 	}
 }
 
 // Receive returns the next frame. The end of ctx leaves the connection as it
 // is.
-func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
-	for {
-		select {
-		case <-c.closing:
-			return nil, errClosed
-		default:
-		}
-		c.mu.Lock()
-		if len(c.frames) > 0 {
-			frame := c.frames[0]
-			c.frames[0] = nil
-			c.frames = c.frames[1:]
-			c.size -= len(frame)
-			c.mu.Unlock()
-			return frame, nil
-		}
-		err := c.err
-		c.mu.Unlock()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case <-c.news:
-		case <-c.ended:
-		case <-c.closing:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
+func (c *Conn) Receive(ctx context.Context) ([]byte, error) { return c.inbox.Receive(ctx) }
 
 // Send sends a frame. It returns when the browser has it, and not too much
 // else.
@@ -220,7 +163,7 @@ func (c *Conn) Send(ctx context.Context, frame []byte) error {
 	limit := c.cfg.WriteTimeout + time.Duration(len(frame))*time.Second/slowest
 	slow := time.Now().Add(limit)
 	for {
-		if err := c.alive(); err != nil {
+		if err := c.inbox.Err(); err != nil {
 			return err
 		}
 		if c.TrySend(frame) {
@@ -244,7 +187,7 @@ func (c *Conn) Send(ctx context.Context, frame []byte) error {
 // TrySend sends a frame, or does nothing and returns false because Send would
 // wait or fail.
 func (c *Conn) TrySend(frame []byte) bool {
-	if len(frame) > c.cfg.MaxFrame || c.alive() != nil {
+	if len(frame) > c.cfg.MaxFrame || c.inbox.Err() != nil {
 		return false
 	}
 	if waiting := c.ws.Get("bufferedAmount").Int(); waiting > 0 && waiting+len(frame) > ahead {
@@ -256,24 +199,13 @@ func (c *Conn) TrySend(frame []byte) bool {
 	return true
 }
 
-// alive returns why the connection has ended, nil if it has not.
-func (c *Conn) alive() error {
-	select {
-	case <-c.closing:
-		return errClosed
-	default:
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
-}
-
 // Close ends the connection with a handshake, for which it waits at most three
 // seconds.
 func (c *Conn) Close() error {
 	c.once.Do(func() {
 		close(c.closing)
-		c.shut()
+		c.inbox.Close(errClosed)
+		c.ws.Call("close", 1000) // which does nothing when it is closing
 		t := time.NewTimer(closeTimeout)
 		defer t.Stop()
 		select {
@@ -285,25 +217,12 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// shut begins the closing handshake, unless it has begun.
-func (c *Conn) shut() {
-	c.mu.Lock()
-	code, reason := c.code, c.reason
-	c.mu.Unlock()
-	c.ws.Call("close", code, reason)
-}
-
 // fail notes why the connection ends, unless that is known, ends it, and
-// returns why.
+// returns why. The reason, of at most 123 bytes, is for the other side.
 func (c *Conn) fail(code int, reason string, err error) error {
-	c.mu.Lock()
-	if c.err != nil {
-		defer c.mu.Unlock()
-		return c.err
+	err, first := c.inbox.End(err)
+	if first {
+		c.ws.Call("close", code, reason)
 	}
-	c.err, c.code, c.reason = err, code, reason
-	c.mu.Unlock()
-	c.shut()
-	c.tell()
 	return err
 }
