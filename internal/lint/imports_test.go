@@ -49,6 +49,7 @@ var rules = []struct {
 	{"transport/internal/wsconn", []string{"transport", "internal/inbox"}, "what both ends of a WebSocket share"},
 	{"transport/wsserver", []string{"transport", "transport/internal/wsconn"}, "a transport serves whatever accepts, not a node"},
 	{"transport/wsclient", []string{"transport", "transport/internal/wsconn", "signal"}, "a transport connects whatever connects, not a node"},
+	{"webhost", []string{"storage", "storage/indexeddb", "storage/memory", "transport", "internal/inbox"}, "it hosts what a program gives it, not a node"},
 	{"internal/wire", []string{"pure"}, "messages are data"},
 	{"internal/core", []string{"pure", "storage", "policy", "internal/book", "internal/reactor", "internal/wire"}, "the state machine does no I/O of its own"},
 	{"internal/importer", []string{"pure"}, "it works through the public API, which is not counted here, on any engine"},
