@@ -169,7 +169,7 @@ var mutants = []mutant{
 	{name: "a request that failed is not made again", load: "disks", edits: []edit{{"internal/core/link.go",
 		"	default: // states that a change did not fit\n",
 		"	default: // states that a change did not fit\n		if MUTANT {\n			return\n		}\n"}}},
-	{name: "a live query is synced without what was asked for", seed: 13, edits: []edit{{"internal/core/link.go",
+	{name: "a live query is synced without what was asked for", seed: 216, edits: []edit{{"internal/core/link.go",
 		"	if k < 0 {\n		return false\n	}\n	l.unmet",
 		"	if k < 0 || MUTANT {\n		return false\n	}\n	l.unmet"}}},
 	{name: "rows that the server does not name are not doubted", seed: 1, edits: []edit{{"internal/core/link.go",
@@ -206,7 +206,7 @@ var mutants = []mutant{
 	{name: "a commit is told before the windows are whole", edits: []edit{{"internal/core/publish.go",
 		"		if len(short) == 0 { // else",
 		"		if len(short) == 0 || MUTANT { // else"}}},
-	{name: "a window stays unsynced", seed: 90, edits: []edit{{"internal/core/publish.go",
+	{name: "a window stays unsynced", seed: 138, edits: []edit{{"internal/core/publish.go",
 		"			c.measureWindows(t.req.move)\n",
 		"			if !MUTANT {\n				c.measureWindows(t.req.move)\n			}\n"}}},
 	{name: "states with one head are taken for one", edits: []edit{
