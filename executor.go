@@ -3,7 +3,6 @@ package ankurah
 import (
 	"context"
 	"crypto/rand"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,8 +57,11 @@ func (n *Node) aside(effects []effect) {
 // caller does the work itself that it set off: a lone committer needs no other
 // goroutine.
 func (n *Node) wait(start func(done func(error))) error {
-	w := waiters.Get().(*waiter)
-	defer waiters.Put(w)
+	w, used := n.waiters.Get().(*waiter)
+	if !used {
+		w = newWaiter()
+	}
+	defer n.waiters.Put(w)
 	var refused error
 	asked := n.locked(func() {
 		if n.closing {
@@ -97,14 +99,14 @@ type waiter struct {
 	done      func(error) // called once a use
 }
 
-var waiters = sync.Pool{New: func() any {
+func newWaiter() *waiter {
 	w := &waiter{outcome: make(chan error, 1)}
 	w.done = func(err error) {
 		w.fulfilled.Store(true)
 		w.outcome <- err
 	}
 	return w
-}}
+}
 
 // executor is the node as its core sees it.
 type executor Node

@@ -75,6 +75,7 @@ type Node struct {
 	ctx     context.Context // of the node's own work; ended by Close
 	stop    context.CancelFunc
 	work    sync.WaitGroup // goroutines of the node
+	waiters sync.Pool      // of *waiter. Each node has its own: a channel of one synctest bubble cannot serve another
 
 	models sync.Map // *schema.Model -> error of its registration
 
