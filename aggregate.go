@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/internal/agg"
 	"github.com/ankurah/ankurah-go/internal/core"
 	"github.com/ankurah/ankurah-go/value"
@@ -238,23 +239,19 @@ func (rd reader) aggregate(ctx context.Context, a *ankql.Aggregation) ([]ankql.G
 		return groups, err
 	}
 	if !rd.remote() && rd.edits() == 0 {
-		snap, err := rd.n.current()
-		if err != nil {
-			return nil, err
-		}
-		defer snap.Release()
-		t, err := core.Groups(ctx, snap, narrowed, allow)
-		if err != nil {
-			return nil, err
-		}
-		return t.Groups(), nil
+		var groups []ankql.Group
+		err := rd.n.reading(ctx, func(snap *core.Snap) error {
+			t, err := core.Groups(ctx, snap, narrowed, allow)
+			if err == nil {
+				groups = t.Groups()
+			}
+			return err
+		})
+		return groups, err
 	}
-	t := agg.New(a)
-	for s, err := range rd.rows(ctx, a.Rows) {
-		if err != nil {
-			return nil, err
-		}
-		t.Add(s)
+	var t *agg.Table
+	if err := whole(rd.rows(ctx, a.Rows), func() { t = agg.New(a) }, func(s *entity.State) { t.Add(s) }); err != nil {
+		return nil, err
 	}
 	return t.Groups(), nil
 }

@@ -2,12 +2,14 @@ package ankurah
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -110,13 +112,29 @@ func (c Collection[M, V, E]) Resolve(ctx context.Context, r Reader, ref Ref[M]) 
 // selects all. args stand for ? and :name in it.
 func (c Collection[M, V, E]) Fetch(ctx context.Context, r Reader, query string, args ...any) ([]V, error) {
 	var out []V
-	for v, err := range c.All(ctx, r, query, args...) {
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
+	err := whole(c.All(ctx, r, query, args...), func() { out = nil }, func(v V) { out = append(out, v) })
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
+}
+
+// whole calls f with all that seq yields, after begin: again from the beginning
+// when the store has lost the moment that seq is of.
+func whole[T any](seq iter.Seq2[T, error], begin func(), f func(T)) error {
+	for {
+		begin()
+		var failed error
+		for v, err := range seq {
+			if failed = err; err != nil {
+				break
+			}
+			f(v)
+		}
+		if !errors.Is(failed, storage.ErrInterrupted) {
+			return failed
+		}
+	}
 }
 
 // First returns the first entity that a query selects; [ErrNotFound] when
@@ -175,12 +193,11 @@ func (c Collection[M, V, E]) Cursor(ctx context.Context, r Reader, row V, query 
 	if sel, _, err = rd.n.core.Narrow(sel, rd.p); err != nil {
 		return Cursor{}, err
 	}
-	snap, err := rd.n.current()
-	if err != nil {
-		return Cursor{}, err
-	}
-	defer snap.Release()
-	at, err := core.CursorOf(ctx, rd.source(snap), sel, row.base().s)
+	var at *Cursor
+	err = rd.n.reading(ctx, func(snap *core.Snap) (err error) {
+		at, err = core.CursorOf(ctx, rd.source(snap), sel, row.base().s)
+		return err
+	})
 	if err != nil {
 		return Cursor{}, err
 	}
@@ -199,12 +216,12 @@ func (c Collection[M, V, E]) Explain(ctx context.Context, r Reader, query string
 	if sel, _, err = rd.n.core.Narrow(sel, rd.p); err != nil {
 		return "", err
 	}
-	snap, err := rd.n.current()
-	if err != nil {
-		return "", err
-	}
-	defer snap.Release()
-	return core.Explain(ctx, snap, sel)
+	var plan string
+	err = rd.n.reading(ctx, func(snap *core.Snap) (err error) {
+		plan, err = core.Explain(ctx, snap, sel)
+		return err
+	})
+	return plan, err
 }
 
 // bindRows is bind that also takes an aggregate selection, of which it returns
@@ -304,17 +321,26 @@ func (rd reader) rows(ctx context.Context, sel *ankql.Selection) iter.Seq2[*enti
 			yield(nil, err)
 			return
 		}
-		snap, err := rd.n.current()
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		defer snap.Release()
 		if rd.tx != nil && allow != nil { // the transaction sees what it has edited
 			others := allow
 			allow = func(s *entity.State) bool { return rd.tx.find(s.ID()) != nil || others(s) }
 		}
-		core.Rows(ctx, rd.source(snap), sel, allow)(yield)
+		begun, ended := false, false
+		err = rd.n.reading(ctx, func(snap *core.Snap) error {
+			for s, err := range core.Rows(ctx, rd.source(snap), sel, allow) {
+				if err != nil && !begun {
+					return err // which may be mended
+				}
+				begun = true
+				if ended = !yield(s, err) || err != nil; ended {
+					return nil
+				}
+			}
+			return nil
+		})
+		if err != nil && !ended {
+			yield(nil, err)
+		}
 	}
 }
 
@@ -413,19 +439,16 @@ func (rd reader) count(ctx context.Context, sel *ankql.Selection) (int64, error)
 		return n, err
 	}
 	if allow == nil && len(sel.Links) == 0 && !rd.remote() && (rd.tx == nil || len(rd.tx.order) == 0) {
-		snap, err := rd.n.current()
-		if err != nil {
-			return 0, err
-		}
-		defer snap.Release()
-		return snap.Count(ctx, narrowed)
+		var n int64
+		err := rd.n.reading(ctx, func(snap *core.Snap) (err error) {
+			n, err = snap.Count(ctx, narrowed)
+			return err
+		})
+		return n, err
 	}
 	var n int64
-	for _, err := range rd.rows(ctx, sel) {
-		if err != nil {
-			return 0, err
-		}
-		n++
+	if err := whole(rd.rows(ctx, sel), func() { n = 0 }, func(*entity.State) { n++ }); err != nil {
+		return 0, err
 	}
 	return n, nil
 }

@@ -178,26 +178,24 @@ func (n *Node) Changes(ctx context.Context, after Position) iter.Seq2[Commit, er
 // readFeed yields what the feed holds after a position and returns the last
 // one.
 func (n *Node) readFeed(ctx context.Context, after Position, yield func(Commit, error) bool) (Position, error) {
-	snap, err := n.current()
-	if err != nil {
-		return after, err
-	}
-	defer snap.Release()
-	lo, hi := core.FeedRange([]byte(after))
-	for entry, err := range snap.MetaRange(ctx, lo, hi) {
-		if err != nil {
-			return after, err
+	err := n.reading(ctx, func(snap *core.Snap) error {
+		lo, hi := core.FeedRange([]byte(after))
+		for entry, err := range snap.MetaRange(ctx, lo, hi) {
+			if err != nil {
+				return err
+			}
+			c := Commit{Position: Position(core.FeedPosition(entry.Key)), Tx: TxID(entry.Value)}
+			if c.Entities, err = n.committed(ctx, snap, c.Tx); err != nil {
+				return err
+			}
+			if !yield(c, nil) {
+				return errStopped
+			}
+			after = c.Position
 		}
-		c := Commit{Position: Position(core.FeedPosition(entry.Key)), Tx: TxID(entry.Value)}
-		if c.Entities, err = n.committed(ctx, snap, c.Tx); err != nil {
-			return after, err
-		}
-		if !yield(c, nil) {
-			return after, errStopped
-		}
-		after = c.Position
-	}
-	return after, nil
+		return nil
+	})
+	return after, err
 }
 
 func (n *Node) committed(ctx context.Context, snap *core.Snap, tx TxID) ([]CommitEntity, error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ankurah/ankurah-go/internal/book"
+	"github.com/ankurah/ankurah-go/internal/core"
 	"github.com/ankurah/ankurah-go/policy"
 )
 
@@ -87,12 +88,11 @@ func (n *Node) Committed(ctx context.Context, tx TxID) (created []ID, ok bool, e
 		slices.SortFunc(created, ID.Compare)
 		return created, ok, nil
 	}
-	snap, err := n.current()
-	if err != nil {
-		return nil, false, err
-	}
-	defer snap.Release()
-	record, ok, err := snap.Tx(ctx, tx)
+	var record []byte
+	err = n.reading(ctx, func(snap *core.Snap) (err error) {
+		record, ok, err = snap.Tx(ctx, tx)
+		return err
+	})
 	if !ok || err != nil {
 		return nil, false, err
 	}

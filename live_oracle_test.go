@@ -11,8 +11,6 @@ import (
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
-	"github.com/ankurah/ankurah-go/storage/memory"
-	"github.com/ankurah/ankurah-go/storage/pebble"
 )
 
 var oracleRounds = flag.Int("oracle.rounds", 12, "rounds of the live-query oracle per engine")
@@ -26,17 +24,7 @@ func (d declared) Model() *schema.Model { return d.m }
 // predicate, order and limit, holds what a fresh Fetch gives after every
 // commit, and folding its change sets gives the same rows.
 func TestLiveIsFresh(t *testing.T) {
-	engines := map[string]func(t *testing.T) storage.Engine{
-		"memory": func(*testing.T) storage.Engine { return memory.New() },
-		"pebble": func(t *testing.T) storage.Engine {
-			eng, err := pebble.Open(t.Context(), t.TempDir(), &pebble.Options{NoSync: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return eng
-		},
-	}
-	for name, open := range engines {
+	for name, open := range oracleEngines() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			checks := 0
@@ -126,7 +114,7 @@ func liveRound(t *testing.T, eng storage.Engine, seed uint64) (checks int) {
 			if err != nil {
 				t.Fatalf("seed %d: %s %v: %v", seed, w.text, w.args, err)
 			}
-			if diff := differ(w.q.Rows(), fresh); diff != "" {
+			if diff := settled(eng, func() string { return differ(w.q.Rows(), fresh) }); diff != "" {
 				t.Fatalf("seed %d: %s %v: live rows are not fresh: %s", seed, w.text, w.args, diff)
 			}
 			checks++

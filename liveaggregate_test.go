@@ -17,7 +17,6 @@ import (
 	"github.com/ankurah/ankurah-go/signal"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/storage/memory"
-	"github.com/ankurah/ankurah-go/storage/pebble"
 )
 
 var aggregateRounds = flag.Int("aggregate.rounds", 3, "rounds of the live-aggregate oracle per engine")
@@ -61,17 +60,7 @@ func sameGroups(got, want []ankurah.Group, sorted bool) bool {
 // S52, S22: after every commit every live aggregate is what Aggregate returns,
 // and its change sets lead there.
 func TestLiveAggregateIsFresh(t *testing.T) {
-	engines := map[string]func(t *testing.T) storage.Engine{
-		"memory": func(*testing.T) storage.Engine { return memory.New() },
-		"pebble": func(t *testing.T) storage.Engine {
-			eng, err := pebble.Open(t.Context(), t.TempDir(), &pebble.Options{NoSync: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return eng
-		},
-	}
-	for name, open := range engines {
+	for name, open := range oracleEngines() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			checks := 0

@@ -387,6 +387,32 @@ func (n *Node) current() (snap *core.Snap, err error) {
 	return snap, err
 }
 
+// reading calls f with the published snapshot, and again with a newer one when
+// the store has lost that.
+func (n *Node) reading(ctx context.Context, f func(*core.Snap) error) error {
+	for {
+		snap, err := n.current()
+		if err != nil {
+			return err
+		}
+		err = f(snap)
+		snap.Release()
+		if !errors.Is(err, storage.ErrInterrupted) {
+			return err
+		}
+		renewed := make(chan struct{})
+		n.do(func() { n.core.Renew(snap, func() { close(renewed) }) })
+		select {
+		case <-renewed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := n.alive(); err != nil {
+			return err
+		}
+	}
+}
+
 func (n *Node) newEntity(collection string) (b event.Birth, id ID, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -424,12 +450,24 @@ func (n *Node) commit(req *core.Request) error {
 	return err
 }
 
+// state returns a published state, nil when there is none.
+func (n *Node) state(ctx context.Context, collection string, id ID) (*entity.State, error) {
+	s, err := n.core.State(ctx, collection, id)
+	if errors.Is(err, storage.ErrInterrupted) {
+		err = n.reading(ctx, func(snap *core.Snap) (err error) {
+			s, err = snap.State(ctx, collection, id)
+			return err
+		})
+	}
+	return s, err
+}
+
 // readable returns a published state that p may read, nil when there is none.
 func (n *Node) readable(ctx context.Context, p policy.Principal, collection string, id ID) (*entity.State, error) {
 	if err := n.principal(p); err != nil {
 		return nil, err
 	}
-	s, err := n.core.State(ctx, collection, id)
+	s, err := n.state(ctx, collection, id)
 	if s == nil || err != nil {
 		return nil, err
 	}

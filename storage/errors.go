@@ -20,6 +20,9 @@ var (
 	ErrFull = errors.New("store is full")
 	// ErrClosed is wrapped by every use of a closed engine.
 	ErrClosed = errors.New("store is closed")
+	// ErrInterrupted: a snapshot was lost while it was read, with a connection
+	// to a server. Another one can be taken, and read.
+	ErrInterrupted = errors.New("the store's snapshot was lost")
 )
 
 // IsCorrupt reports whether err says that stored bytes cannot be right.

@@ -23,7 +23,8 @@ type Engine interface {
 	Commit(ctx context.Context, b *Batch) (Result, error)
 
 	// Snapshot returns a consistent view of everything whose Commit has
-	// returned. The caller closes it.
+	// returned. The caller closes it. Reads of one that an engine cannot keep
+	// end with [ErrInterrupted].
 	Snapshot() (Snapshot, error)
 
 	// Info describes the engine.

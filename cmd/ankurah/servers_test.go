@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/ankurahtest/pgtest"
 	"github.com/ankurah/ankurah-go/policy"
@@ -106,8 +108,26 @@ func (u *user) rows() string {
 	return b.String()
 }
 
+// terminateAll ends every connection that others have to a database.
+func terminateAll(ctx context.Context, t *testing.T, db string) {
+	t.Helper()
+	conn, err := pgx.Connect(ctx, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	tag, err := conn.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tag.RowsAffected() < 3 {
+		t.Errorf("only %d connections were ended", tag.RowsAffected())
+	}
+}
+
 // S62, S23, S27: clients of three servers on one database write while one server
-// after the other is killed and started again. They move on to another, nothing
+// after the other is killed and started again, and while the database ends all
+// connections of all servers at once, time and again. They move on to another, nothing
 // that was acknowledged is lost, nothing is made twice, and all see the same.
 func TestServersKilled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -179,6 +199,11 @@ func TestServersKilled(t *testing.T) {
 		time.Sleep(300 * time.Millisecond)
 		listen := strings.TrimSuffix(strings.TrimPrefix(servers[k].url, "ws://"), "/ankurah")
 		servers[k] = s.member(db, listen)
+		terminateAll(ctx, t, db)
+	}
+	for range 5 {
+		time.Sleep(100 * time.Millisecond)
+		terminateAll(ctx, t, db)
 	}
 	time.Sleep(300 * time.Millisecond)
 	close(stop)

@@ -168,7 +168,7 @@ func (c *Core) readAggregate(r *aggregateResult) {
 		c.failAggregates(r, err)
 		return
 	}
-	r.reading, r.ra = true, reactor.NewAggregate(r.a, r.allow)
+	r.reading, r.buffer, r.ra = true, nil, reactor.NewAggregate(r.a, r.allow)
 	c.ex.Read(func(ctx context.Context) error {
 		return r.ra.Reset(Rows(ctx, snap, r.a.Rows, r.allow))
 	}, func(err error) {
@@ -176,6 +176,7 @@ func (c *Core) readAggregate(r *aggregateResult) {
 		c.whenWhole(func() {
 			switch {
 			case r.gone:
+			case c.again(err, snap, func() { c.readAggregate(r) }):
 			case err != nil:
 				c.failAggregates(r, err)
 			default:

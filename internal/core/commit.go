@@ -294,6 +294,9 @@ func (c *Core) read(t *tx, keys []stateKey) {
 		return err
 	}, func(err error) {
 		snap.Release()
+		if c.again(err, snap, func() { c.read(t, keys) }) {
+			return
+		}
 		if err != nil {
 			c.finish(t, err)
 			return

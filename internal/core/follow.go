@@ -65,8 +65,29 @@ func (c *Core) CatchUp(done func()) {
 	c.look()
 }
 
-// look reads the store for what others committed, unless a write is under
-// way, which does that itself.
+// Renew calls done when another snapshot is published than one that the store
+// has lost, or when nothing can be published any more.
+func (c *Core) Renew(lost *Snap, done func()) {
+	if c.published.Load() != lost || c.broken != nil {
+		done()
+		return
+	}
+	c.behind = append(c.behind, done)
+	c.look()
+}
+
+// again reports whether a read was interrupted, and then does it again with a
+// newer snapshot than the lost one.
+func (c *Core) again(err error, lost *Snap, read func()) bool {
+	if !errors.Is(err, storage.ErrInterrupted) {
+		return false
+	}
+	c.Renew(lost, read)
+	return true
+}
+
+// look takes a snapshot of the store and publishes it with what others
+// committed, unless a write is under way, which does that itself.
 func (c *Core) look() {
 	if len(c.behind) == 0 || c.following || len(c.writing) > 0 || c.broken != nil {
 		return
@@ -87,10 +108,13 @@ func (c *Core) look() {
 		c.following = false
 		others, err := c.takeUp(news, err)
 		if err != nil {
-			if news.snap != nil {
-				_ = news.snap.Close()
+			news.close()
+			c.behind = append(then, c.behind...)
+			if errors.Is(err, storage.ErrInterrupted) {
+				c.look()
+			} else {
+				c.fail(&lostError{err})
 			}
-			c.fail(&lostError{err})
 			return
 		}
 		idle := len(c.pubs) == 0
@@ -113,15 +137,31 @@ func (c *Core) writtenBesideOthers(res storage.Result, snap storage.Snapshot) {
 			won[k] = nil
 		}
 	}
-	news, err := c.newsOf(slices.DeleteFunc(won, func(t *tx) bool { return t == nil }))
+	c.readBeside(res, slices.DeleteFunc(won, func(t *tx) bool { return t == nil }), snap)
+}
+
+func (c *Core) readBeside(res storage.Result, won []*tx, snap storage.Snapshot) {
+	news, err := c.newsOf(won)
 	if err != nil {
 		c.wrote(res, snap, nil, err)
 		return
 	}
 	news.snap = snap
-	c.ex.Read(news.read, func(err error) {
+	c.ex.Read(func(ctx context.Context) (err error) {
+		if news.snap == nil { // lost; a later one has what was written, too
+			if news.snap, err = c.ex.Snapshot(); err != nil {
+				return err
+			}
+		}
+		return news.read(ctx)
+	}, func(err error) {
+		if errors.Is(err, storage.ErrInterrupted) {
+			news.close()
+			c.readBeside(res, won, nil)
+			return
+		}
 		others, err := c.takeUp(news, err)
-		c.wrote(res, snap, others, err)
+		c.wrote(res, news.snap, others, err)
 	})
 }
 
@@ -161,6 +201,12 @@ func (c *Core) newsOf(written []*tx) (*news, error) {
 	return n, nil
 }
 
+func (n *news) close() {
+	if n.snap != nil {
+		_ = n.snap.Close() // nothing was written
+	}
+}
+
 // add notes the states that transactions lead to.
 func (n *news) add(txs []*tx) {
 	for _, t := range txs {
@@ -173,6 +219,9 @@ func (n *news) add(txs []*tx) {
 // read reads the feeds, and what their transactions did. It runs beside the
 // core.
 func (n *news) read(ctx context.Context) error {
+	if !n.c.cfg.Shared {
+		return nil
+	}
 	if !n.begun {
 		if err := n.readSystem(ctx); err != nil {
 			return err

@@ -50,6 +50,7 @@ type result struct {
 	buffer    [][]reactor.Change // commits since the snapshot that is being read
 	short     bool               // waits for rows
 	gone      bool               // nobody shows it
+	remade    bool               // those who show it wait for another
 	changed   uint64             // when it changed last, in milliseconds since the Unix epoch
 	behind    []reactor.Change   // to what rows may refer to, not told yet
 }
@@ -277,6 +278,7 @@ func (c *Core) hydrate(r *result) {
 			switch {
 			case len(r.joining) == 0: // nobody wants it any more
 				c.drop(r)
+			case c.again(err, snap, func() { c.hydrate(r) }):
 			case err != nil:
 				c.failResult(r, err)
 			default:
@@ -308,10 +310,37 @@ func (c *Core) hydrated(r *result, rows []*entity.State, joined []*reactor.Joine
 func (c *Core) relateFirst(r *result) {
 	r.hydrating = true
 	c.refillAll([]*result{r}, func() {
-		if !r.gone {
+		if !r.gone && !r.remade {
 			c.whole(r)
 		}
 	})
+}
+
+// remake has those who show a result, or wait for it, go on with a new one: what
+// it lacks can no longer be read as of what is published. It keeps what happens
+// meanwhile, to be told with the new one.
+func (c *Core) remake(r *result) {
+	if c.results[r.key] == r {
+		delete(c.results, r.key)
+	}
+	c.isRead(r)
+	r.remade = true
+	r.rq.Forget()
+	waiting := r.joining
+	r.joining = nil
+	for _, q := range r.shown {
+		if q.next == nil {
+			waiting = append(waiting, q)
+		}
+	}
+	for _, q := range waiting {
+		q.next = c.result(r.rq.Selection(), r.allow)
+		q.next.joining = append(q.next.joining, q)
+		c.obtain(q.next)
+	}
+	if len(r.shown) == 0 {
+		c.drop(r)
+	}
 }
 
 // whole shows a result that is as of what is published.
@@ -353,6 +382,9 @@ func (c *Core) show(q *Query, r *result) {
 	case old == nil:
 		q.sink.Ready()
 	case old != r:
+		if s, ok := q.sink.(*sub); ok && old.remade {
+			s.Behind(slices.Concat(old.behind, old.rq.Behind()))
+		}
 		if changes := r.rq.Replace(old.rq); len(changes) > 0 {
 			q.sink.Changed(changes)
 		}

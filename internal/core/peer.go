@@ -632,31 +632,23 @@ func madeUpon(e *event.Event, s *entity.State) bool {
 // entities.
 func (c *Core) ackKnown(p *Peer, req *Request) {
 	byCollection := map[string][]wire.Known{}
+	var names []string // in the order in which they come first
 	for _, e := range req.Events {
+		if byCollection[e.Collection] == nil {
+			names = append(names, e.Collection)
+		}
 		byCollection[e.Collection] = append(byCollection[e.Collection], wire.Known{Entity: e.Entity})
 	}
 	c.answer(p, 0, func(a *answer) error {
 		m := &wire.Ack{Tx: req.ID}
-		for _, e := range req.Events {
-			if byCollection[e.Collection] == nil {
-				continue
-			}
-			changes, err := a.wanted(e.Collection, byCollection[e.Collection])
+		for _, name := range names {
+			changes, err := a.wanted(name, byCollection[name])
 			if err != nil {
 				return err
 			}
 			m.Changes = append(m.Changes, changes...)
-			byCollection[e.Collection] = nil
 		}
 		a.frames = append(a.frames, ackFrames(m)...)
 		return nil
-	}, collections(req.Events)...)
-}
-
-func collections(events []*event.Event) []string {
-	var out []string
-	for _, e := range events {
-		out = append(out, e.Collection)
-	}
-	return out
+	}, names...)
 }

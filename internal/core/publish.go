@@ -2,10 +2,12 @@ package core
 
 import (
 	"context"
+	"errors"
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/storage"
 )
 
 // publication is a written group on its way to readers, or, with retry set,
@@ -99,6 +101,9 @@ func (c *Core) refillAll(short []*result, done func()) {
 	c.refilling = true
 	c.readLacking(short, func() {
 		for _, r := range short {
+			if r.remade {
+				continue
+			}
 			r.short = false
 			if !r.gone {
 				c.deliver(r)
@@ -136,7 +141,7 @@ type lacking struct {
 func (c *Core) readLacking(short []*result, done func()) {
 	var reads []*lacking
 	for _, r := range short {
-		if r.gone || !r.rq.Waits() {
+		if r.gone || r.remade || !r.rq.Waits() {
 			continue
 		}
 		x := &lacking{r: r, allow: r.allow, more: r.rq.Short(), unread: r.rq.Unread()}
@@ -164,6 +169,9 @@ func (c *Core) readLacking(short []*result, done func()) {
 		for _, x := range reads {
 			switch {
 			case x.r.gone:
+			case errors.Is(x.err, storage.ErrInterrupted):
+				x.r.rq.Return(x.unread)
+				c.remake(x.r)
 			case err != nil: // nothing was read
 				c.failResult(x.r, err)
 			case x.err != nil:

@@ -67,6 +67,7 @@ func (c *Core) answerAt(p *Peer, at *slot, request uint64, job func(*answer) err
 		a.snap.Release()
 		switch {
 		case p.ending || !at.open:
+		case c.again(err, a.snap, func() { c.answerAt(p, at, request, job, collections...) }):
 		case err != nil:
 			fail(err)
 		default:

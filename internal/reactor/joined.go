@@ -58,6 +58,16 @@ func (q *Query) Unread() Unread {
 	return u
 }
 
+// Return gives back what could not be read. It is told of by [Query.Replace].
+func (q *Query) Return(u Unread) {
+	q.unread.Rows = append(u.Rows, q.unread.Rows...)
+	q.unread.Behind = append(u.Behind, q.unread.Behind...)
+}
+
+// Behind returns what has happened to entities that rows may refer to, and was
+// not read.
+func (q *Query) Behind() []Change { return q.unread.Behind }
+
 // Waits reports whether something has to be read, by [Query.Unread] or by
 // [Query.Short], before anything is taken from the query.
 func (q *Query) Waits() bool { return q.unread.Any() || q.Short() != nil }

@@ -511,8 +511,12 @@ func causes(commits [][]Change, i id.ID) (events []id.ID, now *entity.State, cre
 // query and those of q, as when a selection was changed in place (S54).
 func (q *Query) Replace(older *Query) []RowChange {
 	shown := older.shown
-	if older.sel.Limit < 0 {
+	if !older.differs() {
 		shown = older.rows
 	}
-	return q.difference(shown, older.commits)
+	since := slices.Clip(older.commits)
+	for _, c := range older.unread.Rows {
+		since = append(since, []Change{c})
+	}
+	return q.difference(shown, since)
 }

@@ -48,6 +48,8 @@ func lost(err error) bool {
 	var refused *pgconn.ConnectError
 	var network net.Error
 	switch state := stateOf(err); {
+	case errors.Is(err, storage.ErrInterrupted):
+		return true
 	case state != "":
 		return strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08") || state == stateNoConnection
 	case errors.As(err, &refused), errors.As(err, &network):

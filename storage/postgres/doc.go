@@ -56,7 +56,9 @@
 // statements, each valid if no commit has begun when its first row is there. A
 // commit pins the snapshots that are open: one transaction exports the
 // database's snapshot, and reads import it, each in a short transaction of its
-// own. So no table stays locked while a snapshot is open.
+// own. So no table stays locked while a snapshot is open. When the connection
+// of that transaction is lost, so are the snapshots: reads end with
+// [storage.ErrInterrupted].
 //
 // Engine.mu serialises what writes; below it state.mu guards what snapshots and
 // commits share. Neither is held while rows are handed to a caller.

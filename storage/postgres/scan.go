@@ -187,7 +187,7 @@ func (s *snapshot) part(ctx context.Context, p *plan, part string, f func(*entit
 			}
 		}
 		if err := r.rows.Err(); err != nil {
-			return s.e.explain(err)
+			return s.e.ended(err)
 		}
 		if !r.more {
 			r.close()

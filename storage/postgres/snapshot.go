@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -281,6 +282,7 @@ var errMoved = errors.New("a commit has begun")
 // row. The caller closes the result.
 func (s *snapshot) open(ctx context.Context, sql string, args []any) (*rows, error) {
 	var r *rows
+	var gone error
 	err := s.e.patiently(ctx, func() (err error) {
 		if err = s.e.checkOpen(); err != nil {
 			return err
@@ -289,16 +291,33 @@ func (s *snapshot) open(ctx context.Context, sql string, args []any) (*rows, err
 		if err == errMoved {
 			r, err = s.try(ctx, sql, args)
 		}
-		if lost(err) {
+		switch {
+		case errors.Is(err, storage.ErrInterrupted):
+			gone, err = err, nil // for good
+		case lost(err):
 			s.e.reads.Reset() // its other connections are lost, too
 		}
 		return err
 	})
-	if err != nil {
-		return nil, s.e.explain(err)
+	if err = cmp.Or(gone, s.e.explain(err)); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
+
+// ended explains the error that ended a result before its last row.
+func (e *Engine) ended(err error) error {
+	if lost(err) {
+		return &interrupted{err}
+	}
+	return e.explain(err)
+}
+
+// interrupted says that a connection was lost with what it saw.
+type interrupted struct{ err error }
+
+func (e *interrupted) Error() string   { return "ankurah: a read was interrupted: " + e.err.Error() }
+func (e *interrupted) Unwrap() []error { return []error{storage.ErrInterrupted, e.err} }
 
 func (s *snapshot) try(ctx context.Context, sql string, args []any) (*rows, error) {
 	p := s.pinned()
@@ -336,10 +355,17 @@ func (s *snapshot) try(ctx context.Context, sql string, args []any) (*rows, erro
 func (p *pin) join(ctx context.Context, conn *pgx.Conn) error {
 	// Who ends early must not end the transaction for the others.
 	name, err := p.exported(context.WithoutCancel(ctx))
+	if lost(err) {
+		return &interrupted{err}
+	}
 	if err != nil {
 		return err
 	}
-	return conn.PgConn().Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '"+name+"'").Close()
+	err = conn.PgConn().Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '"+name+"'").Close()
+	if state := stateOf(err); state != "" && !lost(err) { // the server has no such snapshot any more
+		return &interrupted{err}
+	}
+	return err
 }
 
 // run calls f with a connection that sees what the pin does.
@@ -405,7 +431,7 @@ func (s *snapshot) each(ctx context.Context, sql string, args []any, scan func(p
 			return err
 		}
 	}
-	return s.e.explain(r.rows.Err())
+	return s.e.ended(r.rows.Err())
 }
 
 // pages reads the rows of a table in the order of a key, some at a time, so
