@@ -217,7 +217,7 @@ func (c Collection[M, V, E]) bindAggregate(ctx context.Context, rd reader, query
 	if err := c.known(ctx, rd); err != nil {
 		return nil, err
 	}
-	q, args, err := parse(query, args)
+	q, args, err := rd.n.parse(query, args)
 	if err != nil {
 		return nil, err
 	}

@@ -257,7 +257,7 @@ func (c Collection[M, V, E]) known(ctx context.Context, rd reader) error {
 
 // bind parses a query and binds it to what is known of a collection.
 func (n *Node) bind(collection, query string, args []any) (*ankql.Selection, error) {
-	q, args, err := parse(query, args)
+	q, args, err := n.parse(query, args)
 	if err != nil {
 		return nil, err
 	}
@@ -265,8 +265,8 @@ func (n *Node) bind(collection, query string, args []any) (*ankql.Selection, err
 }
 
 // parse reads a query, and its arguments as package ankql takes them.
-func parse(query string, args []any) (*ankql.Query, []any, error) {
-	q, err := ankql.Parse(query)
+func (n *Node) parse(query string, args []any) (*ankql.Query, []any, error) {
+	q, err := n.core.Parse(query)
 	if err != nil {
 		return nil, nil, err
 	}

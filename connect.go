@@ -75,6 +75,7 @@ func (n *Node) flush() {
 				go w.send(frames, end)
 				break
 			}
+			w.core.Sent()
 		}
 	}
 	clear(n.ready)
@@ -86,7 +87,10 @@ func (w *wireConn) send(frames [][]byte, end bool) {
 	defer w.writer.Done()
 	for {
 		for _, f := range frames {
-			if err := w.conn.Send(w.ctx, f); err != nil {
+			slow := time.AfterFunc(w.n.limits.SendTimeout, w.cancel)
+			err := w.conn.Send(w.ctx, f)
+			slow.Stop()
+			if err != nil {
 				w.cancel() // the receiver ends and says why
 				return
 			}
@@ -170,6 +174,7 @@ func (n *Node) end(w *wireConn, err error) {
 	w.cancel()
 	_ = w.conn.Close() // again, or because the other side ended it
 	n.mu.Lock()
+	w.core.Drop()
 	if w.linger != nil {
 		w.linger.Stop()
 	}
@@ -350,7 +355,7 @@ func (n *Node) Settle(ctx context.Context) error {
 			return errClosed
 		}
 		if idle {
-			err := n.ask(ctx, n.core.SyncRemote)
+			err := n.await(ctx, n.core.SyncRemote)
 			if err == nil && n.Pending() == 0 {
 				return nil
 			}

@@ -19,6 +19,7 @@ var (
 	ErrNoSystem         = core.ErrNoSystem
 	ErrSystemExists     = core.ErrSystemExists
 	ErrReserved         = core.ErrReserved
+	ErrLimit            = core.ErrLimit
 	ErrTooLarge         = core.ErrTooLarge
 	ErrSchema           = core.ErrSchema
 	ErrIncompatible     = schema.ErrIncompatible
@@ -44,6 +45,7 @@ var (
 	errAfterCommit      = errors.New("ankurah: the transaction was committed: begin another one")
 	errQueryClosed      = errors.New("ankurah: the live query is closed: make another one")
 	errNotCommitted     = errors.New("ankurah: the transaction was not committed: call Commit first")
+	errCloseInCallback  = errors.New("ankurah: a callback cannot close the node, which would wait for the callback: close it on a goroutine that nothing waits for")
 	errAfterRollback    = errors.New("ankurah: the transaction was rolled back: begin another one")
 )
 

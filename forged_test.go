@@ -78,8 +78,14 @@ func private(t testing.TB) policy.Agent {
 // gone nothing of it is left.
 func attacked(t *testing.T, attack func(a *arena)) {
 	t.Helper()
+	attackedWith(t, ankurah.Limits{}, attack)
+}
+
+// attackedWith is attacked on a node with limits.
+func attackedWith(t *testing.T, l ankurah.Limits, attack func(a *arena)) {
+	t.Helper()
 	a := &arena{T: t}
-	a.server = openNode(t, memory.New(), &ankurah.NodeOptions{Policy: private(t)})
+	a.server = openNode(t, memory.New(), &ankurah.NodeOptions{Policy: private(t), Limits: l})
 	client := openClient(t)
 	a.conn = local.Dial(client, a.server, []byte("honest"))
 	if err := a.conn.WaitConnected(t.Context()); err != nil {
@@ -448,6 +454,43 @@ func TestForgedEvents(t *testing.T) {
 	})
 }
 
+// S2, S3, S6: parents that no honest encoder writes. An ID is made of its
+// event's parents, so the only way to a cycle is a parent that is not earlier.
+func TestForgedParents(t *testing.T) {
+	attacked(t, func(a *arena) {
+		x := a.greet("mallory")
+		g := x.genesis("album", set("name", "g"))
+		b := x.edit("album", g.Entity, []id.ID{g.ID})
+		for _, e := range []*event.Event{g, b} {
+			if r := x.submit(e); r != nil {
+				t.Fatal(r)
+			}
+		}
+		e := x.edit("album", g.Entity, []id.ID{g.ID, b.ID})
+		late := x.edit("album", g.Entity, []id.ID{b.ID})
+		whole := e.Append(nil)
+		swap := func(first, second id.ID) []byte {
+			out := bytes.Replace(whole, g.ID[:], []byte("the first parent"), 1)
+			out = bytes.Replace(out, b.ID[:], second[:], 1)
+			return bytes.Replace(out, []byte("the first parent"), first[:], 1)
+		}
+		for what, c := range map[string]struct {
+			first, second id.ID
+			word          string
+		}{
+			"unsorted":      {b.ID, g.ID, "sorted"},
+			"repeated":      {b.ID, b.ID, "sorted"},
+			"itself":        {g.ID, e.ID, "not later"},
+			"a later event": {g.ID, late.ID, "not later"},
+		} {
+			x.refused(what, x.submission(&wire.Submit{Tx: e.Tx, Events: [][]byte{swap(c.first, c.second)}}), wire.Malformed, c.word)
+		}
+		if r := x.submission(&wire.Submit{Tx: e.Tx, Events: [][]byte{swap(g.ID, b.ID)}}); r != nil {
+			t.Errorf("as it was: %+v", r)
+		}
+	})
+}
+
 // codeOfFlip is the code that an event which cannot be decoded is refused with.
 func codeOfFlip(err error) wire.Code {
 	if errors.Is(err, event.ErrUnsupported) {
@@ -538,7 +581,7 @@ func TestBadConversations(t *testing.T) {
 			"the server itself":       {wire.Append(nil, self), wire.Malformed},
 			"a giant varint":          {append([]byte{0x0A}, bytes.Repeat([]byte{0xFF}, 10)...), wire.Malformed},
 			"a length beyond the end": {[]byte{0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 1}, wire.Malformed},
-			"a giant frame":           {make([]byte, wire.MaxFrame+1), wire.Malformed},
+			"a giant frame":           {make([]byte, wire.MaxFrame+1), wire.TooLarge},
 		}
 		for what, c := range first {
 			x := &attacker{a: a, conn: a.pipe()}

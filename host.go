@@ -116,7 +116,8 @@ func (n *Node) Confirmed(ctx context.Context, tx TxID) error {
 		return nil
 	}
 	answer := make(chan error, 1)
-	n.do(func() { n.core.Confirm(tx, func(err error) { answer <- err }) })
+	var forget func()
+	n.do(func() { forget = n.core.Confirm(tx, func(err error) { answer <- err }) })
 	select {
 	case err := <-answer:
 		if err != nil && !errors.Is(err, ErrClosed) {
@@ -124,6 +125,7 @@ func (n *Node) Confirmed(ctx context.Context, tx TxID) error {
 		}
 		return err
 	case <-ctx.Done():
+		n.do(forget)
 		return ctx.Err()
 	}
 }

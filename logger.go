@@ -2,6 +2,8 @@ package ankurah
 
 import (
 	"fmt"
+	"reflect"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -18,6 +20,8 @@ type Logger interface {
 // contained runs a function of the user's; a panic in it is reported and harms
 // nobody else.
 func (n *Node) contained(what string, f func()) {
+	n.calling.Add(1)
+	defer n.calling.Add(-1)
 	defer func() {
 		if r := recover(); r != nil {
 			n.panicked(what, r)
@@ -37,3 +41,27 @@ func (silent) Debug(string, ...any) {}
 func (silent) Info(string, ...any)  {}
 func (silent) Warn(string, ...any)  {}
 func (silent) Error(string, ...any) {}
+
+// containedName is how [Node.contained] is called in stacks.
+var containedName = runtime.FuncForPC(reflect.ValueOf((*Node).contained).Pointer()).Name()
+
+// inCallback reports whether the caller was called, by whatever way, by a
+// function that a node contains.
+func inCallback() bool {
+	pcs := make([]uintptr, 64)
+	n := runtime.Callers(2, pcs)
+	for n == len(pcs) {
+		pcs = make([]uintptr, 2*len(pcs))
+		n = runtime.Callers(2, pcs)
+	}
+	frames := runtime.CallersFrames(pcs[:n])
+	for {
+		f, more := frames.Next()
+		if f.Function == containedName {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ankurah/ankurah-go/entity"
@@ -54,6 +55,8 @@ type NodeOptions struct {
 	Clock func() time.Time
 	// CacheSize bounds the cache of entities, in bytes. 0 means 64 MiB.
 	CacheSize int
+	// Limits are what the node puts up with; what is zero has its default.
+	Limits Limits
 	// Logger takes warnings and errors; nil is silent.
 	Logger Logger
 	// Metrics takes measurements; nil is for nobody.
@@ -72,10 +75,12 @@ type Node struct {
 	durable bool
 	clock   func() time.Time
 	opened  time.Time
+	limits  Limits
 	ctx     context.Context // of the node's own work; ended by Close
 	stop    context.CancelFunc
 	work    sync.WaitGroup // goroutines of the node
 	waiters sync.Pool      // of *waiter. Each node has its own: a channel of one synctest bubble cannot serve another
+	calling atomic.Int32   // functions of the user's that run on goroutines of the node
 
 	models sync.Map // *schema.Model -> error of its registration
 
@@ -105,7 +110,12 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 	if opts.Durable && opts.Policy == nil {
 		return nil, errNoPolicy
 	}
+	limits, err := core.Limits(opts.Limits).WithDefaults()
+	if err != nil {
+		return nil, err
+	}
 	n := &Node{
+		limits:  Limits(limits),
 		engine:  engine,
 		kinds:   property.NewRegistry(append([]property.Kind{lww.Kind}, opts.PropertyKinds...)...),
 		log:     opts.Logger,
@@ -130,7 +140,7 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 	cfg := core.Config{
 		Kinds: n.kinds, Policy: opts.Policy, Constraints: opts.Constraints, CacheSize: opts.CacheSize, ClosedSchema: opts.ClosedSchema,
 		Durable: opts.Durable, App: opts.AppVersion, LeastApp: opts.LeastAppVersion, OnRejected: n.rejected(opts.OnRejected),
-		Panicked: n.panicked, Shared: opts.Durable && engine.Info().Shared,
+		Panicked: n.panicked, Shared: opts.Durable && engine.Info().Shared, Limits: limits,
 	}
 	cfg.Engine, _ = engine.(core.IndexedEngine)
 	if !opts.Durable {
@@ -188,8 +198,12 @@ func (n *Node) follow() {
 
 // Close ends the node: commits under way are completed, live queries end, and
 // nothing of the node runs any more when it returns. It does not close the
-// engine. Closing twice does nothing.
+// engine. Closing twice does nothing. A callback of the node cannot close it,
+// since Close waits for callbacks; that is an error, and does nothing.
 func (n *Node) Close() error {
+	if n.calling.Load() > 0 && inCallback() {
+		return errCloseInCallback
+	}
 	n.mu.Lock()
 	first := !n.closing
 	n.closing = true

@@ -15,8 +15,23 @@ import (
 // remote reports whether a read asks the server (S50).
 func (rd reader) remote() bool { return !rd.local && !rd.n.durable && rd.n.Connected() }
 
-// ask starts something that the server answers, and waits for the answer.
+// ask starts something that the server answers, and waits for the answer; where
+// ctx has no deadline, as long as Limits.RequestTimeout says.
 func (n *Node) ask(ctx context.Context, start func(done func(error)) (cancel func())) error {
+	if _, set := ctx.Deadline(); set {
+		return n.await(ctx, start)
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, n.limits.RequestTimeout, core.ErrDeadline)
+	defer cancel()
+	err := n.await(limited, start)
+	if err != nil && err == limited.Err() && context.Cause(limited) == core.ErrDeadline {
+		return n.core.Unanswered()
+	}
+	return err
+}
+
+// await is ask for as long as ctx lasts.
+func (n *Node) await(ctx context.Context, start func(done func(error)) (cancel func())) error {
 	answer := make(chan error, 1)
 	var cancel func()
 	n.do(func() { cancel = start(func(err error) { answer <- err }) })

@@ -315,9 +315,10 @@ func BindAggregate(q *Query, m *schema.Model, collection string, args ...any) (*
 }
 
 // BindAggregateTemplate returns the aggregate selection that
-// [Aggregation.Template] was called on, as [BindTemplate] does one of rows.
-func BindAggregateTemplate(text string, params []value.Value, m *schema.Model, collection string) (*Aggregation, error) {
-	q, args, err := template(text, params)
+// [Aggregation.Template] was called on, as [Limits.BindTemplate] does one of
+// rows.
+func (l Limits) BindAggregateTemplate(text string, params []value.Value, m *schema.Model, collection string) (*Aggregation, error) {
+	q, args, err := l.template(text, params)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ankurah/ankurah-go/internal/limit"
 )
 
 var (
@@ -30,12 +32,26 @@ type SyntaxError struct {
 	Line int    // from 1
 	Col  int    // from 1, in code points
 	Msg  string // what was expected, and what was found
+	Err  error  // the limit that it is about, nil for none
 }
 
 func (e *SyntaxError) Error() string {
 	return "ankurah: " + place(e.Line, e.Col) + e.Msg + ": " + excerpt(e.Text, e.Pos)
 }
-func (e *SyntaxError) Unwrap() []error { return []error{ErrSyntax, ErrQuery} }
+
+func (e *SyntaxError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{ErrSyntax, ErrQuery}
+	}
+	return []error{ErrSyntax, ErrQuery, e.Err}
+}
+
+// tooMuch is a syntax error about a limit.
+func tooMuch(text string, pos int, err *limit.Error) *SyntaxError {
+	e := syntaxError(text, pos, err.Error())
+	e.Err = err
+	return e
+}
 
 func syntaxError(text string, pos int, msg string) *SyntaxError {
 	line, col := position(text, pos)

@@ -3,6 +3,7 @@ package ankql
 import (
 	"strconv"
 
+	"github.com/ankurah/ankurah-go/internal/limit"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -15,6 +16,13 @@ const (
 	MaxNesting = 64
 )
 
+// Limits bound queries further than [MaxText] and [MaxNesting] do; what is zero
+// does not.
+type Limits struct {
+	Text    int // bytes
+	Nesting int // levels
+}
+
 // Parse reads a query:
 //
 //	[predicate] [ORDER BY path [ASC|DESC] [NULLS FIRST|LAST], …] [LIMIT n] [AFTER cursor]
@@ -24,15 +32,36 @@ const (
 //	SELECT aggregate, … [WHERE predicate] [GROUP BY path, …] [ORDER BY path|aggregate …, …] [LIMIT n]
 //
 // Blank text selects everything. Its error is a [*SyntaxError].
-func Parse(text string) (*Query, error) {
-	if len(text) > MaxText {
-		return nil, syntaxError(text, MaxText, "the query has "+strconv.Itoa(len(text))+" bytes, at most "+strconv.Itoa(MaxText)+" are allowed")
+func Parse(text string) (*Query, error) { return Limits{}.Parse(text) }
+
+// Parse is [Parse] within l.
+func (l Limits) Parse(text string) (*Query, error) {
+	if err := tooLong(text, least(l.Text, MaxText)); err != nil {
+		return nil, err
 	}
-	return parse(text)
+	return l.parse(text)
 }
 
-func parse(text string) (*Query, error) {
+func least(limit, most int) int {
+	if limit == 0 {
+		return most
+	}
+	return min(limit, most)
+}
+
+// tooLong returns an error when text has more bytes than most.
+func tooLong(text string, most int) error {
+	if len(text) <= most {
+		return nil
+	}
+	return tooMuch(text, most, &limit.Error{What: "the query has", N: len(text), Unit: "bytes", Max: most, Name: "QueryText"})
+}
+
+func parse(text string) (*Query, error) { return Limits{}.parse(text) }
+
+func (l Limits) parse(text string) (*Query, error) {
 	p := newParser(text)
+	p.nesting = least(l.Nesting, MaxNesting)
 	q := &Query{text: text}
 	if p.atSelect() {
 		p.aggregation(q)
@@ -51,8 +80,8 @@ func parse(text string) (*Query, error) {
 // ParseExpr reads a predicate alone. Blank text gives nil, which is TRUE. Its
 // error is a [*SyntaxError].
 func ParseExpr(text string) (Expr, error) {
-	if len(text) > MaxText {
-		return nil, syntaxError(text, MaxText, "the predicate has "+strconv.Itoa(len(text))+" bytes, at most "+strconv.Itoa(MaxText)+" are allowed")
+	if err := tooLong(text, MaxText); err != nil {
+		return nil, err
 	}
 	p := newParser(text)
 	var e Expr
@@ -71,16 +100,17 @@ func ParseExpr(text string) (Expr, error) {
 // parser is a recursive descent parser. After the first error it sees the end
 // of the text, so that every loop ends; what it then returns is discarded.
 type parser struct {
-	lex   lexer
-	tok   token // the current token
-	err   *SyntaxError
-	depth int  // nesting
-	marks int  // `?` seen
-	bare  bool // the last predicate is a value alone, which an operator may follow
+	lex     lexer
+	tok     token // the current token
+	err     *SyntaxError
+	depth   int  // nesting
+	nesting int  // the most of it
+	marks   int  // `?` seen
+	bare    bool // the last predicate is a value alone, which an operator may follow
 }
 
 func newParser(text string) *parser {
-	p := &parser{lex: lexer{text: text}}
+	p := &parser{lex: lexer{text: text}, nesting: MaxNesting}
 	p.advance()
 	return p
 }
@@ -162,8 +192,8 @@ func (p *parser) expectWord(kw keyword) {
 
 // enter counts one level of nesting; every caller leaves it with depth--.
 func (p *parser) enter() {
-	if p.depth++; p.depth > MaxNesting {
-		p.fail(p.tok.pos, "the query nests deeper than "+strconv.Itoa(MaxNesting)+" levels")
+	if p.depth++; p.depth > p.nesting {
+		p.stop(tooMuch(p.lex.text, p.tok.pos, &limit.Error{What: "the query has", N: p.depth, Unit: "levels of nesting", Max: p.nesting, Name: "QueryNesting"}))
 	}
 }
 

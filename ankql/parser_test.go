@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ankurah/ankurah-go/internal/limit"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -212,7 +213,7 @@ func TestNesting(t *testing.T) {
 		}
 		_, err := Parse(f(MaxNesting + 1))
 		var se *SyntaxError
-		if !errors.As(err, &se) || !strings.Contains(se.Msg, "deeper than 64") {
+		if !errors.As(err, &se) || !errors.Is(err, limit.ErrTooLarge) || !strings.Contains(se.Msg, "nesting, the limit is 64") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,8 +1,6 @@
 package ankql
 
 import (
-	"strconv"
-
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/value"
 )
@@ -25,28 +23,34 @@ func (s *Selection) Template() (text string, params []value.Value) {
 // or one like it where m knows other types. Errors are those of [Parse] and
 // [Bind].
 func BindTemplate(text string, params []value.Value, m *schema.Model, collection string) (*Selection, error) {
-	q, args, err := template(text, params)
+	return Limits{}.BindTemplate(text, params, m, collection)
+}
+
+// BindTemplate is [BindTemplate] within l's nesting. The text of a template may
+// be longer than that of a query.
+func (l Limits) BindTemplate(text string, params []value.Value, m *schema.Model, collection string) (*Selection, error) {
+	q, args, err := l.template(text, params)
 	if err != nil {
 		return nil, err
 	}
 	return Bind(q, m, collection, args...)
 }
 
-// BindTemplateAcross is [BindTemplate] for queries whose paths may go through
-// references.
-func BindTemplateAcross(text string, params []value.Value, models Models, collection string) (*Selection, error) {
-	q, args, err := template(text, params)
+// BindTemplateAcross is [Limits.BindTemplate] for queries whose paths may go
+// through references.
+func (l Limits) BindTemplateAcross(text string, params []value.Value, models Models, collection string) (*Selection, error) {
+	q, args, err := l.template(text, params)
 	if err != nil {
 		return nil, err
 	}
 	return BindAcross(q, models, collection, args...)
 }
 
-func template(text string, params []value.Value) (*Query, []any, error) {
-	if len(text) > MaxTemplate {
-		return nil, nil, syntaxError(text, 0, "the query is longer than "+strconv.Itoa(MaxTemplate)+" bytes")
+func (l Limits) template(text string, params []value.Value) (*Query, []any, error) {
+	if err := tooLong(text, MaxTemplate); err != nil {
+		return nil, nil, err
 	}
-	q, err := parse(text)
+	q, err := l.parse(text)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -49,7 +49,7 @@ func TestTemplate(t *testing.T) {
 
 func TestTemplateTooLong(t *testing.T) {
 	_, err := ankql.BindTemplate(strings.Repeat(" ", ankql.MaxTemplate+1), nil, nil, "album")
-	if err == nil || !strings.Contains(err.Error(), "longer than") {
+	if err == nil || !strings.Contains(err.Error(), "the limit is 1048576") {
 		t.Errorf("error: %v", err)
 	}
 }
@@ -72,7 +72,7 @@ func TestAggregateTemplate(t *testing.T) {
 			t.Fatalf("%s is none", text)
 		}
 		template, params := a.Template()
-		again, err := ankql.BindAggregateTemplate(template, params, m, m.Collection)
+		again, err := ankql.Limits{}.BindAggregateTemplate(template, params, m, m.Collection)
 		if err != nil {
 			t.Fatalf("%s\ntemplate %s %v: %v", a, template, params, err)
 		}

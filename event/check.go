@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/limit"
 )
 
 type malformed struct {
@@ -23,11 +24,15 @@ func (e *malformed) Unwrap() []error { return []error{ErrMalformed, e.err} }
 
 func (e *Event) malformed(why string) error { return &malformed{e.ID, errors.New(why)} }
 
+func tooMuch(n int, unit string, most int) error {
+	return &limit.Error{What: "an event has", N: n, Unit: unit, Max: most}
+}
+
 // check verifies what S2, S3, S5 and S6 say of one event alone.
 func (e *Event) check() error {
 	switch {
 	case e.Size() > MaxSize:
-		return e.malformed(strconv.Itoa(e.Size()) + " bytes, the limit is " + strconv.Itoa(MaxSize))
+		return &malformed{e.ID, tooMuch(e.Size(), "bytes", MaxSize)}
 	case !ValidName(e.Collection):
 		return e.malformed("bad collection name " + strconv.Quote(e.Collection))
 	case e.Author.Kind == 0 || e.Author.Key == "" || len(e.Author.Key) > MaxAuthor:
@@ -41,9 +46,9 @@ func (e *Event) check() error {
 	case (e.Birth == nil) == (len(e.Parents) == 0):
 		return e.malformed("a genesis has a birth record and no parents, any other event parents and no birth record")
 	case len(e.Parents) > MaxParents:
-		return e.malformed(strconv.Itoa(len(e.Parents)) + " parents, the limit is " + strconv.Itoa(MaxParents))
+		return &malformed{e.ID, tooMuch(len(e.Parents), "parents", MaxParents)}
 	case len(e.Ops) > MaxOperations:
-		return e.malformed(strconv.Itoa(len(e.Ops)) + " operations, the limit is " + strconv.Itoa(MaxOperations))
+		return &malformed{e.ID, tooMuch(len(e.Ops), "operations", MaxOperations)}
 	}
 	for k, p := range e.Parents {
 		if k > 0 && !e.Parents[k-1].Less(p) {

@@ -92,7 +92,7 @@ func decodeHeader(b []byte, h *Header) error {
 			var p id.ID
 			r.Fixed(p[:])
 			if len(h.Parents) == MaxParents {
-				r.Fail("more than " + strconv.Itoa(MaxParents) + " parents")
+				r.FailWith(tooMuch(MaxParents+1, "parents", MaxParents))
 			}
 			h.Parents = append(h.Parents, p)
 		case hAuthorKind:
@@ -223,7 +223,7 @@ func decodePayload(b []byte) ([]Operation, error) {
 		case pOp:
 			r.Repeated()
 			if len(ops) == MaxOperations {
-				r.Fail("more than " + strconv.Itoa(MaxOperations) + " operations")
+				r.FailWith(tooMuch(MaxOperations+1, "operations", MaxOperations))
 			}
 			ops = append(ops, decodeOperation(r))
 		default:
@@ -289,7 +289,7 @@ func Decode(b []byte) (*Event, error) {
 	r.Require(1, 2)
 	err := r.Err()
 	if err == nil && e.Size() > MaxSize {
-		err = errors.New("event: " + strconv.Itoa(e.Size()) + " bytes, the limit is " + strconv.Itoa(MaxSize))
+		err = tooMuch(e.Size(), "bytes", MaxSize)
 	}
 	if err == nil {
 		err = decodeHeader(e.header, &e.Header)

@@ -122,7 +122,7 @@ func TestRefused(t *testing.T) {
 		"another payload":          {raw(c.header, tampered), "digest"},
 		"parents not sorted":       {change(func(h *Header) { h.Parents = []id.ID{g.ID, many[0]} }), "sorted"},
 		"a parent twice":           {change(func(h *Header) { h.Parents = []id.ID{g.ID, g.ID} }), "sorted"},
-		"65 parents":               {change(func(h *Header) { h.Parents = many }), "more than 64"},
+		"65 parents":               {change(func(h *Header) { h.Parents = many }), "65 parents, the limit is 64"},
 		"earlier than its parent":  {change(func(h *Header) { h.Stamp = g.Stamp }), "not later"},
 		"no parents, no birth":     {change(func(h *Header) { h.Parents = nil }), "genesis"},
 		"parents and birth":        {change(func(h *Header) { h.Birth = g.Birth }), "genesis"},

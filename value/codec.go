@@ -3,7 +3,6 @@ package value
 import (
 	"errors"
 	"math"
-	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -100,7 +99,7 @@ func decode(b []byte, elem Kind) (v Value, err error) {
 		case r.Num >= kindEnd:
 			r.FailWith(ErrUnknownKind)
 		case len(b) > maxEncoded:
-			r.FailWith(invalid(strconv.Itoa(len(b)) + " bytes, the limit is " + strconv.Itoa(maxEncoded)))
+			r.FailWith(newTooLarge(len(b), maxEncoded))
 		case elem != KindNull && elem != Kind(r.Num):
 			r.FailWith(invalid(Kind(r.Num).String() + " in a list of " + elem.String()))
 		default:

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/ankurah/ankurah-go/internal/limit"
 )
 
 // MaxNesting is how deep arrays and objects of a JSON document may nest.
@@ -19,12 +21,21 @@ var ErrJSON = errors.New("not JSON")
 type jsonError struct {
 	pos int
 	why string
+	err error // a limit; nil when it is about none
 }
 
 func (e *jsonError) Error() string {
 	return "not JSON: " + e.why + " at byte " + strconv.Itoa(e.pos)
 }
-func (e *jsonError) Unwrap() error { return ErrJSON }
+
+func (e *jsonError) Unwrap() []error {
+	if e.err == nil {
+		return []error{ErrJSON}
+	}
+	return []error{ErrJSON, e.err}
+}
+
+func jsonLimit(pos int, err *limit.Error) error { return &jsonError{pos, err.Error(), err} }
 
 // ParseJSON reads a JSON document (RFC 8259) and returns it in canonical form:
 // compact, object keys sorted and unique, strings minimally escaped, integers
@@ -57,7 +68,7 @@ func ParseJSON(text string) (Value, error) {
 }
 
 func tooLong[T string | []byte](text T) error {
-	return &jsonError{MaxSize, strconv.Itoa(len(text)) + " bytes where " + strconv.Itoa(MaxSize) + " are allowed"}
+	return jsonLimit(MaxSize, &limit.Error{What: "the document has", N: len(text), Unit: "bytes", Max: MaxSize})
 }
 
 type jsonParser struct {
@@ -65,7 +76,7 @@ type jsonParser struct {
 	pos  int
 }
 
-func (p *jsonParser) fail(why string) error { return &jsonError{p.pos, why} }
+func (p *jsonParser) fail(why string) error { return &jsonError{p.pos, why, nil} }
 
 func (p *jsonParser) space() {
 	for p.pos < len(p.text) {
@@ -87,7 +98,7 @@ func (p *jsonParser) value(out []byte, depth int) ([]byte, error) {
 	switch c := p.text[p.pos]; {
 	case c == '{' || c == '[':
 		if depth == MaxNesting {
-			return nil, p.fail("nested deeper than " + strconv.Itoa(MaxNesting))
+			return nil, jsonLimit(p.pos, &limit.Error{What: "the document has", N: depth + 1, Unit: "levels of nesting", Max: MaxNesting})
 		}
 		p.pos++
 		if c == '{' {
@@ -186,7 +197,7 @@ func (p *jsonParser) object(out []byte, depth int) ([]byte, error) {
 	for k, m := range members {
 		if k > 0 {
 			if members[k-1].key == m.key {
-				return nil, &jsonError{m.pos, "key " + strconv.Quote(m.key) + " stands twice in an object"}
+				return nil, &jsonError{m.pos, "key " + strconv.Quote(m.key) + " stands twice in an object", nil}
 			}
 			out = append(out, ',')
 		}
@@ -213,7 +224,7 @@ func (p *jsonParser) number(out []byte) ([]byte, error) {
 		return nil, p.fail("expected a digit")
 	}
 	if p.text[first] == '0' && p.pos > first+1 {
-		return nil, &jsonError{first, "a number begins with a superfluous 0"}
+		return nil, &jsonError{first, "a number begins with a superfluous 0", nil}
 	}
 	if p.pos < len(p.text) && p.text[p.pos] == '.' {
 		integer = false
@@ -240,7 +251,7 @@ func (p *jsonParser) number(out []byte) ([]byte, error) {
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		return nil, &jsonError{start, "number " + clip(text) + " is too large"}
+		return nil, &jsonError{start, "number " + clip(text) + " is too large", nil}
 	}
 	return appendJSONFloat(out, f), nil
 }
@@ -264,7 +275,7 @@ func (p *jsonParser) str() (string, error) {
 			s := p.text[start:p.pos]
 			p.pos++
 			if !utf8.ValidString(s) {
-				return "", &jsonError{start, "a string is not UTF-8"}
+				return "", &jsonError{start, "a string is not UTF-8", nil}
 			}
 			return s, nil
 		case c == '\\':
@@ -286,7 +297,7 @@ func (p *jsonParser) escaped(start int) (string, error) {
 		case c == '"':
 			p.pos++
 			if !utf8.Valid(out) {
-				return "", &jsonError{start, "a string is not UTF-8"}
+				return "", &jsonError{start, "a string is not UTF-8", nil}
 			}
 			return string(out), nil
 		case c < ' ':
@@ -338,14 +349,14 @@ func (p *jsonParser) unicode() (rune, error) {
 	}
 	p.pos += 6
 	if r == 0 {
-		return 0, &jsonError{at, "U+0000 is not allowed in text"}
+		return 0, &jsonError{at, "U+0000 is not allowed in text", nil}
 	}
 	if !utf16.IsSurrogate(r) {
 		return r, nil
 	}
 	low, ok := hex()
 	if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
-		return 0, &jsonError{at, "half of a surrogate pair"}
+		return 0, &jsonError{at, "half of a surrogate pair", nil}
 	}
 	p.pos += 6
 	return r, nil

@@ -108,11 +108,11 @@ func TestJSONSeeds(t *testing.T) {
 		"[1, 02]":                            "not JSON: a number begins with a superfluous 0 at byte 4",
 		"[1, 1e999]":                         "not JSON: number 1e999 is too large at byte 4",
 		"[1] x":                              "not JSON: more text after the document at byte 4",
-		strings.Repeat("[", 65):              "not JSON: nested deeper than 64 at byte 64",
+		strings.Repeat("[", 65):              "not JSON: the document has 65 levels of nesting, the limit is 64 at byte 64",
 		"[tru]":                              `not JSON: unexpected 't' at byte 1`,
-		strings.Repeat(" ", value.MaxSize+1): "not JSON: 262145 bytes where 262144 are allowed at byte 262144",
+		strings.Repeat(" ", value.MaxSize+1): "not JSON: the document has 262145 bytes, the limit is 262144 at byte 262144",
 		`["` + strings.Repeat("a", 39) + `", ` + strings.Repeat("1", 400) + "]": "not JSON: number 1111111111111111111111111111111111111111… is too large at byte 44",
-		"[" + strings.Repeat("1e9,", 40_000) + "1]":                             "not JSON: 440003 bytes where 262144 are allowed at byte 262144",
+		"[" + strings.Repeat("1e9,", 40_000) + "1]":                             "not JSON: the document has 440003 bytes, the limit is 262144 at byte 262144",
 	} {
 		if _, err := value.ParseJSON(text); err == nil || err.Error() != want {
 			t.Errorf("%.60q: %v, want %s", text, err, want)

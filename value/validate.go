@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ankurah/ankurah-go/internal/limit"
 )
 
 // MaxSize is the greatest size in bytes of a text, a byte string or a JSON
@@ -26,12 +28,22 @@ type invalid string
 func (e invalid) Error() string { return string(e) }
 func (e invalid) Unwrap() error { return ErrInvalid }
 
+// tooLarge is an invalid value of n bytes.
+type tooLarge struct{ err error }
+
+func newTooLarge(n, most int) error {
+	return &tooLarge{&limit.Error{N: n, Unit: "bytes", Max: most}}
+}
+
+func (e *tooLarge) Error() string   { return e.err.Error() }
+func (e *tooLarge) Unwrap() []error { return []error{ErrInvalid, e.err} }
+
 // Validate reports what is wrong with v, and where: text that is not UTF-8 or
 // holds U+0000, a time outside the years 1 to 9999, a list of mixed kinds or of
 // something else than scalars, a value above [MaxSize].
 func Validate(v Value) error {
 	if n := contentSize(v); n > MaxSize {
-		return invalid(strconv.Itoa(n) + " bytes, the limit is " + strconv.Itoa(MaxSize))
+		return newTooLarge(n, MaxSize)
 	}
 	switch v.kind {
 	case KindString:

@@ -100,6 +100,41 @@ func (c *Core) checkOps(collection string, ops []event.Operation) (learned []sch
 	return learned, nil
 }
 
+// mayLearn returns an error when what a transaction teaches is beyond a limit.
+func (c *Core) mayLearn(learned []learnedProps) error {
+	if len(learned) == 0 {
+		return nil
+	}
+	l := &c.cfg.Limits
+	known := c.catalog.Load().models
+	fresh := map[string]map[string]bool{} // properties by collection
+	collections := len(known)
+	for _, x := range learned {
+		keys := fresh[x.collection]
+		if keys == nil {
+			keys = map[string]bool{}
+			fresh[x.collection] = keys
+			if known[x.collection] == nil {
+				collections++
+			}
+		}
+		for _, p := range x.props {
+			keys[p.Key] = true
+		}
+		n := len(keys)
+		if m := known[x.collection]; m != nil {
+			n += len(m.Properties)
+		}
+		if err := atMost(n, l.Properties, "what is known of "+x.collection+" gets", "properties", "Properties", "use fewer names"); err != nil {
+			return err
+		}
+		if err := atMost(collections, l.Collections, "with "+x.collection+" the node knows", "collections", "Collections", "use fewer names"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (c *Core) learn(collection string, props []schema.Property) {
 	if len(props) > 0 {
 		c.putModel(c.extended(collection, props))

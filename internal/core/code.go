@@ -8,6 +8,7 @@ import (
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/internal/limit"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/property"
@@ -23,7 +24,7 @@ var (
 	// ErrPrincipal is wrapped when a store belongs to another principal (S30).
 	ErrPrincipal = errors.New("another principal")
 	// ErrOverloaded is wrapped when a node has too much to do for a peer.
-	ErrOverloaded = errors.New("overloaded")
+	ErrOverloaded = limit.ErrOverloaded
 	// ErrDependsOnRefused is wrapped when a transaction was dropped because it
 	// builds on one that was refused (S29).
 	ErrDependsOnRefused = errors.New("builds on a refused transaction")
@@ -41,6 +42,7 @@ var codes = []struct {
 	err  error
 	code wire.Code
 }{
+	{ErrTooLarge, wire.TooLarge},
 	{ErrUnknownParent, wire.UnknownParent},
 	{ErrTooEarly, wire.TooEarly},
 	{ErrConflict, wire.Conflict},
@@ -57,7 +59,6 @@ var codes = []struct {
 	{ErrAbsent, wire.NotFound},
 	{ErrReserved, wire.Reserved},
 	{ErrSchema, wire.Schema},
-	{ErrTooLarge, wire.TooLarge},
 	{ErrNoSystem, wire.NoSystem},
 	{ErrSystem, wire.System},
 	{ErrVersion, wire.Version},
@@ -65,6 +66,7 @@ var codes = []struct {
 	{ankql.ErrBind, wire.BadQuery},
 	{ankql.ErrSyntax, wire.BadQuery},
 	{ErrClosed, wire.Closing},
+	{limit.ErrDeadline, wire.Deadline},
 	{context.DeadlineExceeded, wire.Deadline},
 	{storage.ErrCorrupt, wire.Storage},
 	{storage.ErrClosed, wire.Storage},

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/ankurah/ankurah-go/entity"
@@ -282,7 +281,7 @@ func (c *Core) read(t *tx, keys []stateKey) {
 	}
 	states := make([]*entity.State, len(keys))
 	var found *lookup
-	c.ex.Read(func(ctx context.Context) (err error) {
+	read := func(ctx context.Context) (err error) {
 		for k, key := range keys {
 			if states[k], err = snap.State(ctx, key.collection, key.entity); err != nil {
 				return err
@@ -292,6 +291,12 @@ func (c *Core) read(t *tx, keys []stateKey) {
 			found, err = look(ctx, snap, t.req)
 		}
 		return err
+	}
+	c.ex.Read(func(ctx context.Context) error {
+		if t.req.from != nil {
+			return c.inTime(ctx, read)
+		}
+		return read(ctx)
 	}, func(err error) {
 		snap.Release()
 		if c.again(err, snap, func() { c.read(t, keys) }) {
@@ -332,6 +337,9 @@ func (c *Core) validate(t *tx) error {
 			return err
 		}
 	}
+	if err := c.txRequires(len(t.req.Requires)); err != nil {
+		return err
+	}
 	if err := c.require(t); err != nil {
 		return err
 	}
@@ -357,7 +365,10 @@ func (c *Core) validate(t *tx) error {
 			}
 		}
 	}
-	if err = t.checkSize(); err != nil {
+	if err = c.mayLearn(learned); err != nil {
+		return err
+	}
+	if err = c.checkSize(t); err != nil {
 		return err
 	}
 	t.sort()
@@ -396,15 +407,17 @@ func (c *Core) require(t *tx) error {
 	return nil
 }
 
+func noEntity(id.ID) bool { return false }
+
 // stands returns an error when edits build on what was refused meanwhile (S29).
 func (c *Core) stands(req *Request) error {
-	if len(c.dropped) == 0 {
+	if c.dropped.empty() {
 		return nil
 	}
 	for k := range req.Edits {
 		e := &req.Edits[k]
-		gone := slices.ContainsFunc(e.Base.Head(), func(t event.Tip) bool { return c.dropped[c.present(t.ID)] })
-		if gone || builds(&outTx{events: []*event.Event{{Ops: e.Ops}}}, nil, c.dropped) {
+		gone := slices.ContainsFunc(e.Base.Head(), func(t event.Tip) bool { return c.dropped.has(c.present(t.ID)) })
+		if gone || builds(&outTx{events: []*event.Event{{Ops: e.Ops}}}, noEntity, c.dropped.has) {
 			return dependsOnRefused{}
 		}
 	}
@@ -430,32 +443,36 @@ func (t *tx) sort() {
 	})
 }
 
-func (t *tx) checkSize() error {
+func (c *Core) checkSize(t *tx) error {
 	n := 0
 	for k := range t.writes {
 		n += len(t.writes[k].Events)
 	}
-	if n > MaxTxEvents {
-		return tooManyEvents(n)
+	if err := c.txEvents(n); err != nil {
+		return err
 	}
-	if t.size > MaxTxBytes {
-		return tooManyBytes(t.size)
+	if err := c.txBytes(t.size); err != nil {
+		return err
 	}
-	return nil
+	if c.cfg.Durable || n == 0 {
+		return nil
+	}
+	return c.outboxTakes(t.size)
 }
 
-func tooManyEvents(n int) error {
-	return &limitError{"a transaction touches " + strconv.Itoa(n) + " entities, the limit is " + strconv.Itoa(MaxTxEvents)}
+const smaller = "commit in smaller transactions"
+
+func (c *Core) txEvents(n int) error {
+	return atMost(n, c.cfg.Limits.TxEvents, "a transaction touches", "entities", "TxEvents", smaller)
 }
 
-func tooManyBytes(n int) error {
-	return &limitError{"a transaction has " + strconv.Itoa(n) + " bytes of events, the limit is " + strconv.Itoa(MaxTxBytes)}
+func (c *Core) txBytes(n int) error {
+	return atMost(n, c.cfg.Limits.TxBytes, "the events of a transaction have", "bytes", "TxBytes", smaller)
 }
 
-type limitError struct{ why string }
-
-func (e *limitError) Error() string { return "ankurah: " + e.why + ": commit in smaller transactions" }
-func (e *limitError) Unwrap() error { return ErrTooLarge }
+func (c *Core) txRequires(n int) error {
+	return atMost(n, c.cfg.Limits.TxRequires, "a transaction requires", "entities", "TxRequires", smaller)
+}
 
 // newEvent makes the event of an edit. Its parents are the head that the edit
 // started from, also when the entity has moved on since (S19).
@@ -487,7 +504,10 @@ func (c *Core) newEvent(req *Request, e *Edit) (*event.Event, error) {
 // names.
 func (c *Core) parents(h event.Head) []id.ID {
 	out := h.Parents()
-	if len(c.renamed) == 0 {
+	if most := c.cfg.Limits.Parents; len(out) > most {
+		out = out[len(out)-most:]
+	}
+	if c.renamed.empty() {
 		return out
 	}
 	for k, p := range out {
@@ -501,7 +521,7 @@ func (c *Core) parents(h event.Head) []id.ID {
 // more than once.
 func (c *Core) present(i id.ID) id.ID {
 	for {
-		now, again := c.renamed[i]
+		now, again := c.renamed.get(i)
 		if !again {
 			return i
 		}
@@ -511,12 +531,12 @@ func (c *Core) present(i id.ID) id.ID {
 
 // presentHead returns a head by the present names of its tips.
 func (c *Core) presentHead(h event.Head) event.Head {
-	if len(c.renamed) == 0 {
+	if c.renamed.empty() {
 		return h
 	}
 	out := slices.Clone(h)
 	for k := range out {
-		for now, again := c.renamed[out[k].ID]; again; now, again = c.renamed[out[k].ID] {
+		for now, again := c.renamed.get(out[k].ID); again; now, again = c.renamed.get(out[k].ID) {
 			out[k] = now
 		}
 	}
@@ -564,7 +584,10 @@ func (c *Core) applyEvent(t *tx, e *event.Event, learned []learnedProps) ([]lear
 			return nil, err
 		}
 	}
-	if err := checkState(after); err != nil {
+	if err := c.checkEvent(e); err != nil {
+		return nil, err
+	}
+	if err := c.checkState(before, after); err != nil {
 		return nil, err
 	}
 	t.size += e.Size()
@@ -630,21 +653,31 @@ func (t *tx) write(entityID id.ID) *storage.EntityWrite {
 	return nil
 }
 
-// MaxStateBytes bounds the size of an entity's state: one has to fit into a
-// message.
-const MaxStateBytes = 4 << 20
+func (c *Core) checkEvent(e *event.Event) error {
+	if err := atMost(e.Size(), c.cfg.Limits.EventBytes, "an event has", "bytes", "EventBytes", "write less at once"); err != nil {
+		return err
+	}
+	return atMost(len(e.Parents), c.cfg.Limits.Parents, "an event has", "parents", "Parents", "")
+}
 
-func checkState(s *entity.State) error {
-	if n := len(s.Entries()); n > entity.MaxEntries {
-		return &limitError{s.Collection() + " " + s.ID().String() + " gets " + strconv.Itoa(n) + " properties, the limit is " + strconv.Itoa(entity.MaxEntries)}
+// checkState returns an error when a state grows beyond a limit. One that was
+// beyond it before may stay so, or shrink.
+func (c *Core) checkState(before, after *entity.State) error {
+	l := &c.cfg.Limits
+	grows := func(count func(*entity.State) int, most int, unit, name, hint string) error {
+		n := count(after)
+		if n <= most || before != nil && n <= count(before) {
+			return nil
+		}
+		return atMost(n, most, after.Collection()+" "+after.ID().String()+" gets", unit, name, hint)
 	}
-	if n := len(s.Head()); n > entity.MaxTips {
-		return &limitError{s.Collection() + " " + s.ID().String() + " gets " + strconv.Itoa(n) + " tips, the limit is " + strconv.Itoa(entity.MaxTips)}
+	if err := grows(func(s *entity.State) int { return len(s.Entries()) }, l.Properties, "properties", "Properties", "use more entities"); err != nil {
+		return err
 	}
-	if n := s.Size(); n > MaxStateBytes {
-		return &limitError{s.Collection() + " " + s.ID().String() + " gets " + strconv.Itoa(n) + " bytes, the limit is " + strconv.Itoa(MaxStateBytes)}
+	if err := grows(func(s *entity.State) int { return len(s.Head()) }, l.HeadWidth, "concurrent events", "HeadWidth", "read it again and edit what was read"); err != nil {
+		return err
 	}
-	return nil
+	return grows((*entity.State).Size, l.StateBytes, "bytes", "StateBytes", "use more entities")
 }
 
 // allow asks the policy agent and the constraints about a write. A panic in

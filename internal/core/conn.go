@@ -6,9 +6,6 @@ import (
 	"github.com/ankurah/ankurah-go/internal/wire"
 )
 
-// maxPushed bounds the bytes of pushes that wait for a slow peer (S33).
-const maxPushed = 16 << 20
-
 // Conn is what a core has to say on one connection, in order.
 type Conn struct {
 	// Handle is the executor's, to find the connection by.
@@ -17,8 +14,40 @@ type Conn struct {
 	slots   []*slot
 	unsent  int    // bytes that wait
 	pushed  int    // those of them that are pushes
+	under   int    // bytes that were taken and are not known to be sent
+	pushing int    // those of them that are pushes
+	total   *int   // of all connections, unsent and under; nil: not counted any more
 	drained func() // called when some were taken
 	ending  bool   // nothing follows what waits
+}
+
+// count changes how many bytes wait.
+func (k *Conn) count(n int) {
+	k.unsent += n
+	if k.total != nil {
+		*k.total += n
+	}
+}
+
+// held returns how many bytes the node holds for the other side.
+func (k *Conn) held() int { return k.unsent + k.under }
+
+// Sent says that what was taken is sent. Taking more says it too.
+func (k *Conn) Sent() {
+	if k.total != nil {
+		*k.total -= k.under
+	}
+	k.under, k.pushing = 0, 0
+}
+
+// Drop forgets what waits: the connection has ended, or its other side takes
+// nothing.
+func (k *Conn) Drop() {
+	if k.total != nil {
+		*k.total -= k.held()
+		k.total = nil
+	}
+	k.slots, k.unsent, k.pushed, k.under, k.pushing = nil, 0, 0, 0, 0
 }
 
 // slot is a place in the order: an answer that is being made, or frames.
@@ -32,11 +61,15 @@ type slot struct {
 // connection is to be closed behind them. It is called under the rule for
 // calls of the core.
 func (k *Conn) Take() (frames [][]byte, end bool) {
+	k.Sent()
 	for len(k.slots) > 0 && !k.slots[0].open {
 		s := k.slots[0]
 		k.slots = k.slots[1:]
+		n := s.size()
 		k.pushed -= s.pushed
-		k.unsent -= s.size()
+		k.pushing += s.pushed
+		k.unsent -= n
+		k.under += n
 		frames = append(frames, s.frames...)
 	}
 	if len(frames) > 0 && k.drained != nil {
@@ -81,7 +114,7 @@ func (k *Conn) firstOpen() int {
 // put inserts frames before a place.
 func (k *Conn) put(at int, s *slot) {
 	k.slots = slices.Insert(k.slots, at, s)
-	k.unsent += s.size()
+	k.count(s.size())
 	k.pushed += s.pushed
 }
 
@@ -110,7 +143,7 @@ func (k *Conn) postpone(s *slot) {
 func (c *Core) fill(k *Conn, s *slot, frames [][]byte) {
 	if s.open {
 		s.frames, s.open = frames, false
-		k.unsent += s.size()
+		k.count(s.size())
 		c.ex.Wake(k)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/limit"
 	"github.com/ankurah/ankurah-go/internal/reactor"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
@@ -59,14 +60,13 @@ var (
 	ErrTooEarly = errors.New("too early")
 	// ErrReserved is wrapped by writes to what belongs to the system.
 	ErrReserved = errors.New("reserved name")
-	// ErrTooLarge is wrapped by a transaction above a limit.
-	ErrTooLarge = errors.New("too large")
-)
-
-// Limits of one transaction.
-const (
-	MaxTxEvents = 10_000
-	MaxTxBytes  = 4 << 20
+	// ErrLimit is wrapped by every error about a limit (S33).
+	ErrLimit = limit.Err
+	// ErrDeadline is wrapped, and wraps context.DeadlineExceeded, where a limit
+	// on time was reached.
+	ErrDeadline = limit.ErrDeadline
+	// ErrTooLarge is wrapped by what will always be above a limit.
+	ErrTooLarge = limit.ErrTooLarge
 )
 
 // MaxClockSkew is how far ahead of the clock an event may be, in milliseconds
@@ -95,6 +95,7 @@ type Config struct {
 	// given, which has been contained. It may be called under the core's lock.
 	Panicked func(in string, value any)
 	LeastApp uint64 // the least version of an application that may connect
+	Limits   Limits // what is zero has its default
 	// Engine is what the executor writes to, if its indexes may become complete
 	// between commits.
 	Engine IndexedEngine
@@ -153,8 +154,11 @@ type Core struct {
 
 	serial       uint64 // of queries and peers
 	peers        map[*Peer]struct{}
-	touchedPeers []*Peer // that a commit has something to tell
-	refilling    bool    // windows of a published group lack rows
+	queued       int            // bytes that wait for peers
+	subs         int            // live queries of peers
+	byPrincipal  map[string]int // connections
+	touchedPeers []*Peer        // that a commit has something to tell
+	refilling    bool           // windows of a published group lack rows
 	afterRefill  []func()
 
 	// Of an ephemeral node.
@@ -164,18 +168,20 @@ type Core struct {
 	offset   int64  // the server's clock minus this one, milliseconds
 	pends    map[id.ID]*pend
 	outbox   []*outTx
+	outBytes int // of its events
 	outByID  map[event.TxID]*outTx
 	untold   map[event.TxID]*outTx // out of the outbox, by a move that is not published
 	creators map[id.ID]*outTx      // entities that a transaction of the outbox creates
 	outSeq   uint64
 	rejSeq   uint64
-	refused  map[event.TxID]error // by this process's connections
-	dropped  map[id.ID]bool       // events, and entities that they created
-	remaking bool                 // the outbox's events are about to be made again
-	renamed  map[id.ID]event.Tip  // events that were made again
-	link     *Link                // the connection to a durable node, nil while there is none
-	retryAt  uint64               // when to send the outbox again, 0: no need
-	early    bool                 // the server's clock was behind what was sent
+	rejected map[uint64]struct{}       // the rejected list, by sequence
+	refused  recent[event.TxID, error] // by this process's connections
+	dropped  recent[id.ID, bool]       // events, and entities that they created
+	remaking bool                      // the outbox's events are about to be made again
+	renamed  recent[id.ID, event.Tip]  // events that were made again
+	link     *Link                     // the connection to a durable node, nil while there is none
+	retryAt  uint64                    // when to send the outbox again, 0: no need
+	early    bool                      // the server's clock was behind what was sent
 }
 
 // tip is the newest state of an entity that n transactions in flight wrote, nil
@@ -202,14 +208,18 @@ func (c *Core) panicked(in string, value any) bool {
 // Boot reads a store's bookkeeping from snap, which the core takes over, and
 // returns a core upon it. It reads and may block; nothing else of a core does.
 func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (*Core, error) {
+	var err error
+	if cfg.Limits, err = cfg.Limits.WithDefaults(); err != nil {
+		return nil, err
+	}
 	c := &Core{
 		ex: ex, cfg: cfg, cache: NewCache(cfg.CacheSize),
 		tips: map[id.ID]*tip{}, flying: map[id.ID]stored{}, flyingTx: map[event.TxID]*tx{},
 		reactor: reactor.New(), queries: map[*Query]struct{}{},
 		aggregates: map[*Aggregate]struct{}{}, aggregateResults: map[string][]*aggregateResult{}, sharedAggregates: map[string]*aggregateResult{},
-		results: map[string]*result{}, hydrating: map[*result]struct{}{}, peers: map[*Peer]struct{}{},
-		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{}, refused: map[event.TxID]error{},
-		heard: map[id.ID]uint64{}, untold: map[event.TxID]*outTx{}, dropped: map[id.ID]bool{}, renamed: map[id.ID]event.Tip{},
+		results: map[string]*result{}, hydrating: map[*result]struct{}{}, peers: map[*Peer]struct{}{}, byPrincipal: map[string]int{},
+		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{},
+		heard: map[id.ID]uint64{}, untold: map[event.TxID]*outTx{}, rejected: map[uint64]struct{}{},
 	}
 	if err := c.load(ctx, snap); err != nil {
 		return nil, err
@@ -312,8 +322,8 @@ func (c *Core) Close() {
 	for _, o := range undecided {
 		waiters := o.waiters
 		o.waiters = nil
-		for _, done := range waiters {
-			done(closedError{ErrClosed})
+		for _, w := range waiters {
+			w.done(closedError{ErrClosed})
 		}
 	}
 	if s := c.published.Swap(nil); s != nil {

@@ -21,7 +21,7 @@ import (
 // scripted is an executor whose work is done when the test says so, in an
 // order that the seed decides.
 type scripted struct {
-	t     *testing.T
+	t     testing.TB
 	eng   storage.Engine
 	r     *rand.Rand
 	now   uint64
@@ -76,7 +76,7 @@ func (x *scripted) step() bool {
 // Wake is of no use without connections.
 func (x *scripted) Wake(*Conn) {}
 
-func newCore(t *testing.T, seed uint64) (*Core, *scripted) {
+func newCore(t testing.TB, seed uint64) (*Core, *scripted) {
 	t.Helper()
 	x := &scripted{t: t, eng: memory.New(), r: rand.New(rand.NewPCG(seed, 1)), now: 1_700_000_000_000}
 	snap, err := x.eng.Snapshot()

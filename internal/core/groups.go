@@ -11,6 +11,10 @@ import (
 
 // bindAggregate makes an aggregate selection of what a peer asks for.
 func (c *Core) bindAggregate(m *wire.Query, mayRead bool) (*ankql.Aggregation, error) {
+	if err := c.querySize(m); err != nil {
+		return nil, err
+	}
+	l := c.cfg.Limits.query()
 	params, err := decodeValues(m.Params)
 	if err != nil {
 		return nil, err
@@ -19,9 +23,9 @@ func (c *Core) bindAggregate(m *wire.Query, mayRead bool) (*ankql.Aggregation, e
 	if !mayRead {
 		model = nil
 	}
-	a, err := ankql.BindAggregateTemplate(m.Text, params, model, m.Collection)
+	a, err := l.BindAggregateTemplate(m.Text, params, model, m.Collection)
 	if err != nil && m.Lenient {
-		a, err = ankql.BindAggregateTemplate(m.Text, params, nil, m.Collection)
+		a, err = l.BindAggregateTemplate(m.Text, params, nil, m.Collection)
 	}
 	return a, err
 }
@@ -61,11 +65,14 @@ func (c *Core) serveAggregate(p *Peer, m *wire.Query) {
 		}, m.Collection)
 	case p.subs[m.ID] != nil || p.aggregates[m.ID] != nil:
 		c.dismissWith(p, wire.Malformed, "two live queries with one number")
-	case len(p.subs)+len(p.aggregates) >= maxSubs:
-		fail(ErrOverloaded)
 	default:
+		if err := c.subscribes(p); err != nil {
+			fail(err)
+			return
+		}
 		s := &aggregateSub{c: c, p: p, id: m.ID, a: a, slot: p.answerTo()}
 		p.aggregates[m.ID] = s
+		c.subs++
 		s.q = c.SubscribeAggregate(narrowed, allow, s)
 		c.StartAggregate(s.q)
 	}
@@ -112,6 +119,14 @@ type aggregateSub struct {
 	slot *slot
 }
 
+// forget takes the aggregate out of the peer's.
+func (s *aggregateSub) forget() {
+	if s.p.aggregates[s.id] == s {
+		delete(s.p.aggregates, s.id)
+		s.c.subs--
+	}
+}
+
 // Ready answers the query with its groups.
 func (s *aggregateSub) Ready() {
 	frames, err := groupFrames(s.id, s.q.Table())
@@ -140,7 +155,7 @@ func (s *aggregateSub) Changed(changes []agg.Change) {
 
 // Failed ends the aggregate.
 func (s *aggregateSub) Failed(err error) {
-	delete(s.p.aggregates, s.id)
+	s.forget()
 	m := &wire.Fail{ID: s.id, Code: codeOf(err), Text: textOf(err)}
 	if s.slot.open {
 		s.c.answered(s.p, s.slot, [][]byte{wire.Append(nil, m)})
@@ -241,6 +256,7 @@ func (l *Link) groups(m *wire.Groups) {
 		return
 	}
 	if q := r.aggregate; q != nil {
+		r.followed = true
 		x := resultMove{q: q, id: m.ID, all: true, groups: r.groups}
 		r.groups = nil
 		l.apply(&move{results: []resultMove{x}})

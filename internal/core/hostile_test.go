@@ -376,8 +376,8 @@ func TestAnswersPileUp(t *testing.T) {
 			held += len(f)
 		}
 	}
-	if held > 4*maxPushed {
-		t.Errorf("%d requests of 12 bytes: %d MB wait for a peer that does not read, and the node takes more requests (pushes are bounded by %d MB)", n, held>>20, maxPushed>>20)
+	if held > 4*c.cfg.Limits.QueueBytes {
+		t.Errorf("%d requests of 12 bytes: %d MB wait for a peer that does not read, and the node takes more requests (pushes are bounded by %d MB)", n, held>>20, c.cfg.Limits.QueueBytes>>20)
 	}
 }
 
@@ -406,7 +406,7 @@ func TestRefusalsAreForgotten(t *testing.T) {
 	p := greeted(t, c, x)
 	b, parent := peerBirth(x, c)
 	first := newTx(x)
-	for range maxRefused - 1 { // other transactions without events
+	for range keptRecent - 1 { // other transactions without events
 		c.PeerFrame(p, wire.Append(nil, &wire.Submit{Tx: newTx(x)}))
 	}
 	c.PeerFrame(p, wire.Append(nil, submission(first, peerEvent(x, c, first, parent, nil, b, id.NewStamp(x.now, 0), lww.Set("n", value.Int32(13))))))
@@ -442,7 +442,7 @@ func TestTooManyEvents(t *testing.T) {
 	if len(out) != 1 || out[0].(*wire.Refuse).Code != wire.TooLarge {
 		t.Fatalf("%+v", out)
 	}
-	if n > MaxTxEvents {
+	if n > c.cfg.Limits.TxEvents {
 		t.Errorf("a transaction of 30000 events (%d bytes) is refused after all of it was applied: %d policy checks, %v with the node's lock held", len(frame), n, took)
 	}
 }

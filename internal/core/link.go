@@ -23,6 +23,7 @@ type Link struct {
 	phase  phase
 	since  uint64
 	heard  uint64
+	came   uint64 // when it last said more than that it is there, or owed nothing
 	pinged bool
 	ready  func()
 	err    error // why it ended
@@ -55,6 +56,7 @@ type request struct {
 	q          *Query // a live query's; nil of one answer
 	aggregate  *Aggregate
 	groups     []wire.Group
+	followed   bool // what a live query or aggregate begins with has come
 	parts      move // what came so far
 	rows       []id.ID
 	n          uint64
@@ -97,7 +99,7 @@ func (c *Core) NewLink(handle any, credential []byte, ready func()) *Link {
 		Conn: Conn{Handle: handle}, c: c, since: c.ex.Elapsed(), ready: ready,
 		requests: map[uint64]*request{}, wanting: map[id.ID]bool{},
 	}
-	l.heard = l.since
+	l.heard, l.came = l.since, l.since
 	if c.link != nil {
 		c.LinkGone(c.link, &linkError{"another connection replaced this one", ErrDisconnected})
 	}
@@ -180,6 +182,7 @@ func (c *Core) Joined() (subject string, ok bool) { return c.subject, c.joined }
 // Tick does what is due. It is called every few seconds while there are
 // connections.
 func (c *Core) Tick() {
+	limits := &c.cfg.Limits
 	now := c.ex.Elapsed()
 	c.tickPeers(now)
 	if c.retryAt != 0 && now >= c.retryAt {
@@ -194,16 +197,34 @@ func (c *Core) Tick() {
 		}
 	}
 	l := c.link
+	if l != nil && !l.owes() {
+		l.came = now
+	}
 	switch {
 	case l == nil:
-	case l.phase != open && now > l.since+helloTimeout:
-		c.LinkGone(l, &linkError{"the server did not answer within " + strconv.Itoa(helloTimeout/1000) + " seconds", ErrDisconnected})
-	case now > l.heard+silentAfter:
-		c.LinkGone(l, &linkError{"nothing was heard of the server for " + strconv.Itoa(silentAfter/1000) + " seconds", ErrDisconnected})
-	case now > l.heard+pingAfter && !l.pinged:
+	case l.phase != open && now > l.since+millis(limits.HelloTimeout):
+		c.LinkGone(l, &lateError{"the server did not answer", "HelloTimeout", limits.HelloTimeout})
+	case now > l.heard+millis(limits.IdleTimeout):
+		c.LinkGone(l, &lateError{"nothing was heard of the server", "IdleTimeout", limits.IdleTimeout})
+	case now > l.came+2*millis(limits.RequestTimeout): // it may have read for as long as it may
+		c.LinkGone(l, &lateError{"the server is there and answers nothing", "RequestTimeout, twice", 2 * limits.RequestTimeout})
+	case now > l.heard+millis(limits.IdleTimeout)/3 && !l.pinged:
 		l.pinged = true
 		c.send(&l.Conn, &wire.Ping{N: now})
 	}
+}
+
+// owes reports whether the server has something to answer.
+func (l *Link) owes() bool {
+	if l.phase != open || l.resync != nil {
+		return l.phase == open
+	}
+	for _, r := range l.requests {
+		if r.q == nil || !r.followed {
+			return true
+		}
+	}
+	return slices.ContainsFunc(l.c.outbox, func(o *outTx) bool { return o.sent })
 }
 
 // Refresh sends another credential of the same principal.
@@ -224,6 +245,11 @@ func (c *Core) LinkFrame(l *Link, frame []byte) {
 		return
 	}
 	l.heard, l.pinged = c.ex.Elapsed(), false
+	switch m.(type) {
+	case *wire.Ping, *wire.Pong:
+	default:
+		l.came = l.heard
+	}
 	switch m := m.(type) {
 	case *wire.Reject:
 		c.LinkGone(l, &RejectError{Retry: m.Retry, Err: &remoteError{m.Code, m.Text}})
@@ -472,6 +498,7 @@ func (l *Link) rows(m *wire.Rows) {
 	r.parts = move{}
 	switch {
 	case r.q != nil:
+		r.followed = true
 		x.synced = append(x.synced, syncing{r.q, m.ID})
 		x.windows = append(x.windows, windowMove{syncing: syncing{r.q, m.ID}, in: r.rows, all: true})
 		r.rows = nil
@@ -703,13 +730,14 @@ func (c *Core) settled(t *tx) {
 	for _, x := range t.told {
 		delete(c.untold, x.o.id)
 		if x.why != nil {
-			c.refused[x.o.id] = x.why
+			c.refused.age()
+			c.refused.put(x.o.id, x.why)
 		}
 		if x.why != nil && c.cfg.OnRejected != nil {
 			c.cfg.OnRejected(x.o.id, x.why)
 		}
-		for _, done := range x.o.waiters {
-			done(x.why)
+		for _, w := range x.o.waiters {
+			w.done(x.why)
 		}
 	}
 }

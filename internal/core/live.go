@@ -154,8 +154,16 @@ func (c *Core) Readable(s *entity.State, p policy.Principal) (bool, error) {
 // Collect reads the allowed rows of a selection, and with what they refer to
 // when it has links.
 func Collect(ctx context.Context, src Source, sel *ankql.Selection, allow func(*entity.State) bool) (rows []*entity.State, joined []*reactor.Joined, err error) {
+	return collect(ctx, src, sel, allow, func(int) error { return nil })
+}
+
+// collect is [Collect] while enough has no error for the number of rows.
+func collect(ctx context.Context, src Source, sel *ankql.Selection, allow func(*entity.State) bool, enough func(int) error) (rows []*entity.State, joined []*reactor.Joined, err error) {
 	if len(sel.Links) > 0 {
 		for j, err := range joinedRows(ctx, src, sel, allow) {
+			if err == nil {
+				err = enough(len(rows) + 1)
+			}
 			if err != nil {
 				return nil, nil, err
 			}
@@ -164,6 +172,9 @@ func Collect(ctx context.Context, src Source, sel *ankql.Selection, allow func(*
 		return rows, joined, nil
 	}
 	for s, err := range Rows(ctx, src, sel, allow) {
+		if err == nil {
+			err = enough(len(rows) + 1)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -267,10 +278,11 @@ func (c *Core) hydrate(r *result) {
 	}
 	r.hydrating, r.buffer = true, nil
 	c.hydrating[r] = struct{}{}
+	theirs := r.theirs()
 	var rows []*entity.State
 	var joined []*reactor.Joined
 	c.ex.Read(func(ctx context.Context) (err error) {
-		rows, joined, err = Collect(ctx, snap, r.rq.Hydrate(), r.allow)
+		rows, joined, err = c.collectFor(ctx, snap, r.rq.Hydrate(), r.allow, theirs)
 		return err
 	}, func(err error) {
 		snap.Release()
@@ -279,6 +291,8 @@ func (c *Core) hydrate(r *result) {
 			case len(r.joining) == 0: // nobody wants it any more
 				c.drop(r)
 			case c.again(err, snap, func() { c.hydrate(r) }):
+			case errors.Is(err, ErrLimit) && theirs && !r.theirs():
+				c.hydrate(r) // this node's own queries have no such limits
 			case err != nil:
 				c.failResult(r, err)
 			default:

@@ -316,6 +316,7 @@ func (v *mover) refuse(r *refusal) {
 		return
 	}
 	v.refused[r.tx] = r.why
+	v.c.dropped.age()
 	v.c.dependents(v.refused)
 	for _, o := range v.c.outbox {
 		if v.refused[o.id] == nil {
@@ -323,9 +324,9 @@ func (v *mover) refuse(r *refusal) {
 		}
 		v.settle(o)
 		for _, gone := range o.events {
-			v.c.dropped[gone.ID] = true
+			v.c.dropped.put(gone.ID, true)
 			if gone.IsGenesis() {
-				v.c.dropped[gone.Entity] = true
+				v.c.dropped.put(gone.Entity, true)
 			}
 			e := v.at(gone.Collection, gone.Entity)
 			e.causes = append(e.causes, gone.ID)
@@ -355,6 +356,7 @@ func (v *mover) learn(s *entity.State) {
 // clock, parents mapped, entity and transaction IDs as they were (S4).
 func (v *mover) remake() error {
 	c := v.c
+	c.renamed.age()
 	for _, o := range c.outbox {
 		again := make([]*event.Event, len(o.events))
 		for k, old := range o.events {
@@ -373,7 +375,7 @@ func (v *mover) remake() error {
 				return err
 			}
 			again[k] = e
-			c.renamed[old.ID] = event.Tip{ID: e.ID, Digest: e.Digest}
+			c.renamed.put(old.ID, event.Tip{ID: e.ID, Digest: e.Digest})
 			at := v.at(old.Collection, old.Entity)
 			at.events[slices.Index(at.events, old)] = e
 			at.causes = append(at.causes, e.ID)
@@ -434,6 +436,7 @@ func (v *mover) finish() {
 		why := v.refused[o.id]
 		if why != nil {
 			c.rejSeq++
+			c.rejected[c.rejSeq] = struct{}{}
 			t.meta = append(t.meta, storage.MetaWrite{Key: seqKey(metaRejected, c.rejSeq), Value: appendRejected(o, why)})
 		}
 		t.told = append(t.told, told{o, why})

@@ -16,29 +16,23 @@ import (
 	"github.com/ankurah/ankurah-go/value"
 )
 
-// Limits on what one peer may ask for (S33).
+// Limits on what one peer may ask for (S33), beside those of the node.
 const (
-	maxSubs     = 10_000
-	maxDeferred = 10_000
-	maxBusy     = 512
+	maxUnsent      = 1 << 20 // of answers that wait to be sent, before the next is made
+	maxUnknown     = 16      // requests of a peer that is being authenticated
+	maxUnknownSize = 64 << 10
 
-	maxDeferredSize = 32 << 20 // of requests that wait
-	maxUnsent       = 1 << 20  // of answers that wait to be sent, before the next is made
-	maxUnknown      = 16       // requests of a peer that is being authenticated
-	maxUnknownSize  = 64 << 10
-)
-
-// Times of a connection in milliseconds.
-const (
-	helloTimeout = 10_000
-	pingAfter    = 15_000
-	silentAfter  = 45_000
+	// A peer that sends on when nothing more should be received is cut: by
+	// count, and by bytes.
+	excess      = 16
+	excessBytes = 2
 )
 
 // Peer is a connection that a durable node accepted, as a state machine.
 type Peer struct {
 	Conn
 	n         uint64 // which one it is
+	limits    *Limits
 	phase     phase
 	since     uint64 // when the connection began
 	heard     uint64 // when the last frame came
@@ -47,17 +41,17 @@ type Peer struct {
 	principal policy.Principal
 	filters   map[string]*filter
 
-	subs          map[uint64]*sub
-	aggregates    map[uint64]*aggregateSub
-	submitting    int                 // submissions that are not answered
-	refused       map[event.TxID]bool // whether for good, the latest
-	refusedBefore map[event.TxID]bool
-	admitting     bool  // one has no place in the order yet
-	answering     *slot // of the request that is being answered, nil for none
-	resuming      bool
-	deferred      []deferred // wait for them, or for the credential
-	deferredSize  int
-	known         bool // the credential was good
+	subs         map[uint64]*sub
+	aggregates   map[uint64]*aggregateSub
+	rows         int                      // of subs, when they began
+	submitting   int                      // submissions that are not answered
+	refused      recent[event.TxID, bool] // whether for good; nobody refers to old ones
+	admitting    bool                     // one has no place in the order yet
+	answering    *slot                    // of the request that is being answered, nil for none
+	resuming     bool
+	deferred     []deferred // wait for them, or for the credential
+	deferredSize int
+	known        bool // the credential was good
 
 	changes  []*outgoing // of the commit that is being published
 	byEntity map[id.ID]*outgoing
@@ -98,25 +92,39 @@ type outgoing struct {
 // NewPeer takes a connection.
 func (c *Core) NewPeer(handle any) *Peer {
 	c.serial++
-	p := &Peer{Conn: Conn{Handle: handle}, n: c.serial, since: c.ex.Elapsed(), subs: map[uint64]*sub{}, aggregates: map[uint64]*aggregateSub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{}}
+	p := &Peer{
+		Conn: Conn{Handle: handle, total: &c.queued}, n: c.serial, limits: &c.cfg.Limits, since: c.ex.Elapsed(), subs: map[uint64]*sub{},
+		aggregates: map[uint64]*aggregateSub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{},
+	}
 	p.heard = p.since
 	p.drained = func() { c.resume(p) }
 	c.peers[p] = struct{}{}
+	if err := roomFor(len(c.peers), c.cfg.Limits.Connections, "the node would have", "connections", "Connections", "try again later"); err != nil {
+		c.dismiss(p, err)
+	}
 	return p
 }
 
 // PeerGone ends what a connection needs that has ended.
 func (c *Core) PeerGone(p *Peer) {
+	if _, here := c.peers[p]; !here {
+		return
+	}
 	for _, s := range p.subsInOrder() {
+		s.forget()
 		c.Unsubscribe(s.q)
 	}
 	for _, s := range p.aggregatesInOrder() {
+		s.forget()
 		c.UnsubscribeAggregate(s.q)
 	}
-	clear(p.subs)
-	clear(p.aggregates)
 	p.deferred = nil
 	delete(c.peers, p)
+	if p.known {
+		if c.byPrincipal[p.principal.Subject]--; c.byPrincipal[p.principal.Subject] == 0 {
+			delete(c.byPrincipal, p.principal.Subject)
+		}
+	}
 	c.finishConn(&p.Conn)
 }
 
@@ -145,13 +153,14 @@ func (c *Core) dismissWith(p *Peer, code wire.Code, text string) {
 
 // tickPeers ends connections that say nothing.
 func (c *Core) tickPeers(now uint64) {
+	l := &c.cfg.Limits
 	for _, p := range c.peersInOrder() {
 		switch {
-		case p.phase != open && now > p.since+helloTimeout:
-			c.dismissWith(p, wire.Deadline, "no Hello within "+strconv.Itoa(helloTimeout/1000)+" seconds")
-		case now > p.heard+silentAfter:
-			c.dismissWith(p, wire.Deadline, "nothing was heard for "+strconv.Itoa(silentAfter/1000)+" seconds")
-		case now > p.heard+pingAfter && !p.pinged:
+		case p.phase != open && now > p.since+millis(l.HelloTimeout):
+			c.dismiss(p, &lateError{"no Hello, or no word on its credential,", "HelloTimeout", l.HelloTimeout})
+		case now > p.heard+millis(l.IdleTimeout):
+			c.dismiss(p, &lateError{"nothing was heard of the client", "IdleTimeout", l.IdleTimeout})
+		case now > p.heard+millis(l.IdleTimeout)/3 && !p.pinged:
 			p.pinged = true
 			c.send(&p.Conn, &wire.Ping{N: now})
 		}
@@ -161,6 +170,10 @@ func (c *Core) tickPeers(now uint64) {
 // PeerFrame takes a frame from a peer.
 func (c *Core) PeerFrame(p *Peer, frame []byte) {
 	if p.ending {
+		return
+	}
+	if err := atMost(len(frame), c.cfg.Limits.MessageBytes, "a message has", "bytes", "MessageBytes", ""); err != nil {
+		c.dismiss(p, err)
 		return
 	}
 	m, err := wire.Decode(frame)
@@ -220,6 +233,12 @@ func (c *Core) caughtUp(p *Peer, f func()) {
 }
 
 func (c *Core) accept(p *Peer, who policy.Principal) {
+	n := c.byPrincipal[who.Subject] + 1
+	if err := roomFor(n, c.cfg.Limits.PrincipalConnections, "the principal would have", "connections", "PrincipalConnections", "close some"); err != nil && who.Subject != "" {
+		c.dismiss(p, err)
+		return
+	}
+	c.byPrincipal[who.Subject] = n
 	p.phase, p.principal, p.known = open, who, true
 	c.send(&p.Conn, &wire.Hello{
 		Min: wire.MinVersion, Max: wire.MaxVersion, Node: c.node, Incarnation: c.incarnation, Root: c.root,
@@ -236,6 +255,8 @@ func versions(lo, hi uint64) string {
 func (c *Core) authenticate(p *Peer, credential []byte, done func(policy.Principal)) {
 	var who policy.Principal
 	c.ex.Read(func(ctx context.Context) (err error) {
+		ctx, cancel := context.WithTimeout(ctx, c.cfg.Limits.HelloTimeout)
+		defer cancel()
 		who, err = c.Authenticate(ctx, credential)
 		return err
 	}, func(err error) {
@@ -283,7 +304,8 @@ type deferred struct {
 // postpone keeps a message for later: very little of a peer that nobody knows
 // yet.
 func (c *Core) postpone(p *Peer, m wire.Message, size int) {
-	most, bytes := maxDeferred, maxDeferredSize
+	l := &c.cfg.Limits
+	most, bytes := excess*l.Requests, excessBytes*l.RequestBytes
 	if !p.known {
 		most, bytes = maxUnknown, maxUnknownSize
 	}
@@ -338,7 +360,8 @@ func (p *Peer) answerTo() *slot {
 // answered puts an answer into its place and goes on with the next request.
 func (c *Core) answered(p *Peer, s *slot, frames [][]byte) {
 	c.fill(&p.Conn, s, frames)
-	if p.answering == s {
+	c.relieve()
+	if p.answering == s && !p.ending {
 		p.answering = nil
 		c.resume(p)
 	}
@@ -350,8 +373,9 @@ func (p *Peer) Submitting() bool { return p.submitting > 0 }
 // Busy reports whether the peer has asked for so much that nothing more should
 // be received from it for now.
 func (p *Peer) Busy() bool {
-	return p.submitting+len(p.deferred) > maxBusy || len(p.slots) > maxBusy ||
-		p.deferredSize > maxDeferredSize/2 || p.unsent > 2*maxUnsent
+	l := p.limits
+	return p.submitting+len(p.deferred) > l.Requests || len(p.slots) > l.Requests ||
+		p.deferredSize > l.RequestBytes || p.unsent > 2*maxUnsent
 }
 
 // resume serves what waited.
@@ -402,12 +426,12 @@ func (c *Core) cancel(p *Peer, query uint64) {
 		}
 	}
 	if s := p.subs[query]; s != nil {
-		delete(p.subs, query)
+		s.forget()
 		c.Unsubscribe(s.q)
 		c.answered(p, s.slot, nil)
 	}
 	if s := p.aggregates[query]; s != nil {
-		delete(p.aggregates, query)
+		s.forget()
 		c.UnsubscribeAggregate(s.q)
 		c.answered(p, s.slot, nil)
 	}
@@ -487,17 +511,18 @@ func (c *Core) mayRead(p *Peer, collection string) bool {
 // submit hands a transaction to the pipeline.
 func (c *Core) submit(p *Peer, m *wire.Submit) {
 	req := &Request{ID: m.Tx, Principal: p.principal, from: p}
-	if n := len(m.Events); n > MaxTxEvents {
-		c.refuse(p, m.Tx, tooManyEvents(n))
+	if err := errors.Join(c.txEvents(len(m.Events)), c.txRequires(len(m.Requires))); err != nil {
+		c.refuse(p, m.Tx, err)
 		return
 	}
 	size := 0
 	for _, b := range m.Events {
-		if size += len(b); size > MaxTxBytes {
-			c.refuse(p, m.Tx, tooManyBytes(size))
-			return
+		size += len(b)
+		err := c.txBytes(size)
+		var e *event.Event
+		if err == nil {
+			e, err = event.Decode(b)
 		}
-		e, err := event.Decode(b)
 		if err == nil && e.Tx != m.Tx {
 			err = &submitError{e, "it is of another transaction", event.ErrMalformed}
 		}
@@ -515,7 +540,7 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 		return
 	}
 	for _, t := range m.After {
-		if final, refused := p.wasRefused(t); refused {
+		if final, refused := p.refused.get(t); refused {
 			if final {
 				c.refuse(p, m.Tx, dependsOnRefused{})
 			} else {
@@ -524,8 +549,7 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 			return
 		}
 	}
-	delete(p.refused, m.Tx)
-	delete(p.refusedBefore, m.Tx)
+	p.refused.drop(m.Tx)
 	p.submitting++
 	p.admitting = true
 	req.admitted = func() {
@@ -561,24 +585,9 @@ func (e *afterError) Error() string {
 }
 func (e *afterError) Unwrap() error { return ErrUnknownParent }
 
-// maxRefused bounds what is remembered of a connection's refusals: at least the
-// last so many. Nobody refers to older ones.
-const maxRefused = 10_000
-
-// wasRefused reports whether a transaction was refused lately, and whether for
-// good.
-func (p *Peer) wasRefused(t event.TxID) (final, refused bool) {
-	if final, refused = p.refused[t]; !refused {
-		final, refused = p.refusedBefore[t]
-	}
-	return final, refused
-}
-
 func (c *Core) refuse(p *Peer, t event.TxID, err error) {
-	if p.refused == nil || len(p.refused) >= maxRefused {
-		p.refused, p.refusedBefore = map[event.TxID]bool{}, p.refused
-	}
-	p.refused[t] = codeOf(err).Final()
+	p.refused.age()
+	p.refused.put(t, codeOf(err).Final())
 	c.send(&p.Conn, &wire.Refuse{Tx: t, Code: codeOf(err), Text: textOf(err), Now: c.ex.Now()})
 }
 

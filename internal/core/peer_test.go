@@ -87,6 +87,8 @@ func TestGreeting(t *testing.T) {
 func TestSilentPeerIsCut(t *testing.T) {
 	c, x := newCore(t, 1)
 	p := greeted(t, c, x)
+	silentAfter := millis(c.cfg.Limits.IdleTimeout)
+	pingAfter := silentAfter / 3
 	x.now += pingAfter + 1
 	c.Tick()
 	c.Tick()
@@ -140,7 +142,7 @@ func TestSlowPeerIsCut(t *testing.T) {
 	if m, end := taken(t, slow); len(m) != 1 || !end || m[0].(*wire.Bye).Code != wire.Overloaded {
 		t.Errorf("%d messages, end %t", len(m), end)
 	}
-	if want := maxPushed / (200 << 10); pushes < want {
+	if want := c.cfg.Limits.QueueBytes / (200 << 10); pushes < want {
 		t.Errorf("the quick peer got %d pushes, want at least %d", pushes, want)
 	}
 }

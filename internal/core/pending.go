@@ -56,7 +56,8 @@ type outTx struct {
 	requires []storage.Require
 	stored   bool // in the store of this node
 	sent     bool // on the present connection
-	waiters  []func(error)
+	size     int  // bytes of the events
+	waiters  []*confirming
 }
 
 func (o *outTx) submission() *wire.Submit {
@@ -209,6 +210,7 @@ func (c *Core) loadPending(ctx context.Context, snap storage.Snapshot) error {
 			return errors.New("bad key")
 		}
 		c.rejSeq = binary.BigEndian.Uint64(rest)
+		c.rejected[c.rejSeq] = struct{}{}
 		return nil
 	})
 }
@@ -244,10 +246,25 @@ func (c *Core) enqueue(o *outTx) {
 	c.outByID[o.id] = o
 	c.outSeq = max(c.outSeq, o.seq)
 	for _, e := range o.events {
+		o.size += e.Size()
 		if e.IsGenesis() {
 			c.creators[e.Entity] = o
 		}
 	}
+	c.outBytes += o.size
+}
+
+// outboxTakes returns an error when there is no room for a transaction.
+func (c *Core) outboxTakes(size int) error {
+	l := &c.cfg.Limits
+	const hint = "wait until the durable node has taken some"
+	if err := roomFor(len(c.outbox)+1, l.Pending, "there would be", "transactions that wait for a durable node", "Pending", hint); err != nil {
+		return err
+	}
+	if err := roomFor(c.outBytes+size, l.PendingBytes, "transactions that wait for a durable node would have", "bytes", "PendingBytes", hint); err != nil {
+		return err
+	}
+	return roomFor(len(c.rejected)+1, l.Rejected, "there could be", "rejected transactions", "Rejected", "discard some of Node.Rejected")
 }
 
 // dequeue takes a transaction out of the outbox, mostly the first.
@@ -260,6 +277,7 @@ func (c *Core) dequeue(o *outTx) {
 		c.outbox = slices.Delete(c.outbox, k, k+1)
 	}
 	delete(c.outByID, o.id)
+	c.outBytes -= o.size
 	for _, e := range o.events {
 		if e.IsGenesis() {
 			delete(c.creators, e.Entity)
@@ -292,17 +310,21 @@ func (c *Core) keepPending(t *tx) {
 
 // Confirm calls done when a durable node has accepted or refused a
 // transaction; at once when this node does not wait for it. An outcome that a
-// crash would make unheard of is not told: it has to be written first.
-func (c *Core) Confirm(t event.TxID, done func(error)) {
+// crash would make unheard of is not told: it has to be written first. cancel
+// forgets who waits.
+func (c *Core) Confirm(t event.TxID, done func(error)) (cancel func()) {
 	o := c.outByID[t]
 	if o == nil {
 		o = c.untold[t]
 	}
 	if o != nil {
-		o.waiters = append(o.waiters, done)
-		return
+		w := &confirming{done}
+		o.waiters = append(o.waiters, w)
+		return func() { o.waiters = slices.DeleteFunc(o.waiters, func(x *confirming) bool { return x == w }) }
 	}
-	done(c.refused[t])
+	why, _ := c.refused.get(t)
+	done(why)
+	return func() {}
 }
 
 // Creations returns the entities that a transaction created, if it waits for a
@@ -320,6 +342,9 @@ func (c *Core) Creations(t event.TxID) (created []id.ID, waits bool) {
 	return created, true
 }
 
+// confirming waits for the outcome of a transaction.
+type confirming struct{ done func(error) }
+
 // Pending returns the number of transactions that wait for a durable node.
 func (c *Core) Pending() int { return len(c.outbox) }
 
@@ -329,7 +354,7 @@ func (c *Core) Pending() int { return len(c.outbox) }
 func (c *Core) dependents(refused map[event.TxID]error) map[event.TxID]error {
 	events, created := map[id.ID]bool{}, map[id.ID]bool{}
 	for _, o := range c.outbox {
-		if refused[o.id] == nil && !builds(o, events, created) {
+		if refused[o.id] == nil && !builds(o, func(i id.ID) bool { return events[i] }, func(i id.ID) bool { return created[i] }) {
 			continue
 		}
 		if refused[o.id] == nil {
@@ -345,13 +370,13 @@ func (c *Core) dependents(refused map[event.TxID]error) map[event.TxID]error {
 	return refused
 }
 
-func builds(o *outTx, events, created map[id.ID]bool) (yes bool) {
+func builds(o *outTx, events, created func(id.ID) bool) (yes bool) {
 	for _, e := range o.events {
-		if slices.ContainsFunc(e.Parents, func(p id.ID) bool { return events[p] }) {
+		if slices.ContainsFunc(e.Parents, events) {
 			return true
 		}
 	}
-	o.references(func(i id.ID) { yes = yes || created[i] })
+	o.references(func(i id.ID) { yes = yes || created(i) })
 	return yes
 }
 
@@ -416,6 +441,11 @@ func (c *Core) Discard(seq uint64, done func(error)) {
 	c.Commit(&Request{
 		ID: c.newTxID(), system: true, move: &move{},
 		meta: []storage.MetaWrite{{Key: seqKey(metaRejected, seq)}},
-		Done: func(_ []*entity.State, err error) { done(err) },
+		Done: func(_ []*entity.State, err error) {
+			if err == nil {
+				delete(c.rejected, seq)
+			}
+			done(err)
+		},
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/limit"
 	"github.com/ankurah/ankurah-go/internal/reactor"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/schema"
@@ -32,6 +33,18 @@ type answer struct {
 	rows    wire.Rows // the part being made
 	size    int
 	buf     []byte // of the states in it
+	total   int    // bytes of all parts
+}
+
+// grow counts bytes of the answer.
+func (a *answer) grow(n int) error {
+	a.total += n
+	return atMost(a.total, a.c.cfg.Limits.AnswerBytes, "the answer has at least", "bytes", "AnswerBytes", "ask for less at once")
+}
+
+// enough counts rows of an answer to a peer.
+func (c *Core) enough(n int) error {
+	return atMost(n, c.cfg.Limits.PeerRows, "what is asked for has at least", "rows", "PeerRows", "ask for less at once")
 }
 
 // answer runs job beside the core and sends what frames it makes, in the place
@@ -61,8 +74,10 @@ func (c *Core) answerAt(p *Peer, at *slot, request uint64, job func(*answer) err
 		return
 	}
 	c.ex.Read(func(ctx context.Context) error {
-		a.ctx = ctx
-		return job(a)
+		return c.inTime(ctx, func(ctx context.Context) error {
+			a.ctx = ctx
+			return job(a)
+		})
 	}, func(err error) {
 		a.snap.Release()
 		switch {
@@ -124,7 +139,7 @@ func (a *answer) delta(s *entity.State, known uint64) (wire.Change, bool, error)
 		}
 		if uint64(len(events)) == gap {
 			x.Before, x.Head, x.Events = known, s.Head(), events
-			return x, true, nil
+			return x, true, a.grow(sizeOf(&x))
 		}
 	}
 	if need := s.Size(); cap(a.buf)-len(a.buf) < need {
@@ -133,7 +148,7 @@ func (a *answer) delta(s *entity.State, known uint64) (wire.Change, bool, error)
 	start := len(a.buf)
 	a.buf = s.Append(a.buf)
 	x.State = a.buf[start:len(a.buf):len(a.buf)]
-	return x, true, nil
+	return x, true, a.grow(sizeOf(&x))
 }
 
 // gap returns the events of s behind rev known.
@@ -230,9 +245,21 @@ func (c *Core) serveWant(p *Peer, m *wire.Want) {
 	}, m.Collection)
 }
 
+// querySize returns an error when a query of a peer is too large.
+func (c *Core) querySize(m *wire.Query) error {
+	size := len(m.Text)
+	for _, b := range m.Params {
+		size += len(b)
+	}
+	return atMost(size, c.cfg.Limits.QueryBytes, "the query and its parameters have", "bytes", "QueryBytes", "")
+}
+
 // bindQuery makes a selection of what a peer asks for. Who may read nothing of
 // the collection does not learn what fields it has.
 func (c *Core) bindQuery(p *Peer, m *wire.Query) (*ankql.Selection, error) {
+	if err := c.querySize(m); err != nil {
+		return nil, err
+	}
 	params, err := decodeValues(m.Params)
 	if err != nil {
 		return nil, err
@@ -243,9 +270,10 @@ func (c *Core) bindQuery(p *Peer, m *wire.Query) (*ankql.Selection, error) {
 		}
 		return c.Model(name)
 	}
-	sel, err := ankql.BindTemplateAcross(m.Text, params, models, m.Collection)
+	l := c.cfg.Limits.query()
+	sel, err := l.BindTemplateAcross(m.Text, params, models, m.Collection)
 	if err != nil && m.Lenient {
-		sel, err = ankql.BindTemplate(m.Text, params, nil, m.Collection)
+		sel, err = l.BindTemplate(m.Text, params, nil, m.Collection)
 	}
 	return sel, err
 }
@@ -271,11 +299,14 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 	switch {
 	case m.Live && (p.subs[m.ID] != nil || p.aggregates[m.ID] != nil):
 		c.dismissWith(p, wire.Malformed, "two live queries with one number")
-	case m.Live && len(p.subs)+len(p.aggregates) >= maxSubs:
-		fail(ErrOverloaded)
 	case m.Live:
+		if err := c.subscribes(p); err != nil {
+			fail(err)
+			return
+		}
 		s := &sub{c: c, p: p, id: m.ID, sel: sel, known: m.Known, slot: p.answerTo()}
 		p.subs[m.ID] = s
+		c.subs++
 		s.q = c.Subscribe(narrowed, allow, s)
 		c.Start(s.q)
 	case m.Count:
@@ -286,7 +317,7 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 		}, m.Collection)
 	default:
 		c.answer(p, m.ID, func(a *answer) error {
-			rows, joined, err := Collect(a.ctx, a.snap, narrowed, allow)
+			rows, joined, err := c.collectFor(a.ctx, a.snap, narrowed, allow, true)
 			if err == nil {
 				err = a.result(m.Collection, rows, m.Known)
 			}
@@ -343,6 +374,9 @@ func (c *Core) serveHistory(p *Peer, m *wire.History) {
 				}
 				part.Events = append(part.Events, b)
 				told = after
+				if err := a.grow(len(b)); err != nil {
+					return err
+				}
 				if size += len(b); size >= wire.MaxChunk {
 					a.frames = append(a.frames, wire.Append(nil, part))
 					part, size = &wire.Events{ID: m.ID}, 0
@@ -390,8 +424,50 @@ func (e *absentError) Unwrap() error { return ErrAbsent }
 // ErrAbsent is wrapped when another node has no such entity for the asker.
 var ErrAbsent = errors.New("not found")
 
+// subscribes returns an error when a peer may have no further live query.
+func (c *Core) subscribes(p *Peer) error {
+	l := &c.cfg.Limits
+	if err := atMost(len(p.subs)+len(p.aggregates)+1, l.Subscriptions, "the connection would have", "live queries", "Subscriptions", "close some"); err != nil {
+		return err
+	}
+	return roomFor(c.subs+1, l.NodeSubscriptions, "the node would have", "live queries of peers", "NodeSubscriptions", "")
+}
+
+// collectFor is Collect, for peers within limits.
+func (c *Core) collectFor(ctx context.Context, snap *Snap, sel *ankql.Selection, allow func(*entity.State) bool, theirs bool) (rows []*entity.State, joined []*reactor.Joined, err error) {
+	if !theirs {
+		return Collect(ctx, snap, sel, allow)
+	}
+	err = c.inTime(ctx, func(ctx context.Context) (err error) {
+		rows, joined, err = collect(ctx, snap, sel, allow, c.enough)
+		return err
+	})
+	return rows, joined, err
+}
+
+// theirs reports whether only peers wait for a result.
+func (r *result) theirs() bool {
+	return !slices.ContainsFunc(r.joining, func(q *Query) bool {
+		_, theirs := q.sink.(*sub)
+		return !theirs
+	})
+}
+
+// inTime runs a read for a peer, which may take so long.
+func (c *Core) inTime(ctx context.Context, read func(context.Context) error) error {
+	most := c.cfg.Limits.RequestTimeout
+	limited, cancel := context.WithTimeoutCause(ctx, most, limit.ErrDeadline)
+	defer cancel()
+	err := read(limited)
+	if err != nil && context.Cause(limited) == limit.ErrDeadline {
+		return &lateError{"the answer was not read", "RequestTimeout", most}
+	}
+	return err
+}
+
 // sub is a live query of a peer.
 type sub struct {
+	rows  int // at its beginning
 	c     *Core
 	p     *Peer
 	id    uint64
@@ -405,6 +481,13 @@ type sub struct {
 // Ready answers the query with its rows.
 func (s *sub) Ready() {
 	rows, joined := s.q.Rows(), s.q.now().Joined()
+	s.rows = len(rows)
+	s.p.rows += s.rows
+	if err := s.c.enough(s.p.rows); err != nil {
+		// Not here, where others are about to be shown the same result.
+		s.c.ex.Read(func(context.Context) error { return nil }, func(error) { s.c.failQuery(s.q, err) })
+		return
+	}
 	for _, j := range joined {
 		s.refers(j)
 	}
@@ -483,13 +566,22 @@ func (s *sub) Changed(changes []rowChange) {
 
 // Failed ends the query.
 func (s *sub) Failed(err error) {
-	delete(s.p.subs, s.id)
+	s.forget()
 	m := &wire.Fail{ID: s.id, Code: codeOf(err), Text: textOf(err)}
 	if s.slot.open {
 		s.c.answered(s.p, s.slot, [][]byte{wire.Append(nil, m)})
 		return
 	}
 	s.c.send(&s.p.Conn, m)
+}
+
+// forget takes the query out of the peer's.
+func (s *sub) forget() {
+	if s.p.subs[s.id] == s {
+		delete(s.p.subs, s.id)
+		s.p.rows -= s.rows
+		s.c.subs--
+	}
 }
 
 // Synced is for ephemeral nodes.
@@ -610,13 +702,39 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 // when it comes again (S33).
 func (c *Core) pushOn(p *Peer, frames [][]byte) {
 	s := &slot{frames: frames}
-	if s.pushed = s.size(); p.pushed > 0 && p.pushed+s.pushed > maxPushed {
-		p.slots, p.pushed, p.unsent = nil, 0, 0
-		c.dismissWith(p, wire.Overloaded, "the connection is too slow for what happens")
-		return
+	s.pushed = s.size()
+	if wait := p.pushed + p.pushing; wait > 0 {
+		if err := roomFor(wait+s.pushed, c.cfg.Limits.QueueBytes, "the connection is too slow for what happens: there wait", "bytes", "QueueBytes", ""); err != nil {
+			c.cut(p, err)
+			return
+		}
 	}
 	p.put(len(p.slots), s)
 	c.ex.Wake(&p.Conn)
+	c.relieve()
+}
+
+// cut ends the connection of a peer that does not take what it is sent.
+func (c *Core) cut(p *Peer, err error) {
+	p.Drop()
+	c.dismiss(p, err)
+}
+
+// relieve cuts the peers for which most waits until the node holds no more
+// than it may (S33).
+func (c *Core) relieve() {
+	for c.queued > c.cfg.Limits.NodeQueueBytes {
+		var worst *Peer
+		for p := range c.peers {
+			if worst == nil || p.held() > worst.held() || p.held() == worst.held() && p.n < worst.n {
+				worst = p
+			}
+		}
+		if worst == nil || worst.held() == 0 {
+			return // it is for connections that end
+		}
+		c.cut(worst, roomFor(c.queued, c.cfg.Limits.NodeQueueBytes, "for all connections there wait", "bytes, most for this one", "NodeQueueBytes", ""))
+	}
 }
 
 // parts cuts changes into what fits into one message each, one part at least.

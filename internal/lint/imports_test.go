@@ -14,7 +14,8 @@ const module = "github.com/ankurah/ankurah-go"
 // them here.
 var pure = []string{
 	"id",
-	"internal/pb", // strict reading for the codecs
+	"internal/pb",    // strict reading for the codecs
+	"internal/limit", // the sentinel under all errors about limits
 	"value",
 	"schema",
 	"ankql",

@@ -10,11 +10,11 @@ package wire
 import (
 	"errors"
 	"slices"
-	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/limit"
 	"github.com/ankurah/ankurah-go/internal/pb"
 )
 
@@ -111,7 +111,7 @@ func Append(b []byte, m Message) []byte {
 // Decode reads a frame.
 func Decode(frame []byte) (Message, error) {
 	if len(frame) > MaxFrame {
-		return nil, &malformed{errors.New(strconv.Itoa(len(frame)) + " bytes, the limit is " + strconv.Itoa(MaxFrame))}
+		return nil, &malformed{&limit.Error{What: "a message has", N: len(frame), Unit: "bytes", Max: MaxFrame}}
 	}
 	r := pb.NewReader("frame", frame)
 	var m Message

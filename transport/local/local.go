@@ -3,99 +3,10 @@ package local
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/ankurah/ankurah-go/transport"
 )
-
-// depth is how many frames are under way before Send blocks.
-const depth = 64
-
-// Pipe returns the two ends of a connection.
-func Pipe() (a, b transport.Conn) {
-	there, back := make(chan []byte, depth), make(chan []byte, depth)
-	p := &pipe{closed: make(chan struct{})}
-	return &end{p, there, back}, &end{p, back, there}
-}
-
-type pipe struct {
-	once   sync.Once
-	closed chan struct{}
-}
-
-type end struct {
-	*pipe
-	out, in chan []byte
-}
-
-// Send hands a frame to the other end.
-func (e *end) Send(ctx context.Context, frame []byte) error {
-	select {
-	case <-e.closed:
-		return errClosed
-	default:
-	}
-	select {
-	case e.out <- frame:
-		return nil
-	case <-e.closed:
-		return errClosed
-	case <-ctx.Done():
-		return errors.Join(ctx.Err(), e.Close())
-	}
-}
-
-// TrySend is Send where it need not wait; else it does nothing and returns
-// false.
-func (e *end) TrySend(frame []byte) bool {
-	select {
-	case <-e.closed:
-		return false
-	default:
-	}
-	select {
-	case e.out <- frame:
-		return true
-	default:
-		return false
-	}
-}
-
-// Receive returns the next frame of the other end.
-func (e *end) Receive(ctx context.Context) ([]byte, error) {
-	select {
-	case f := <-e.in:
-		return f, nil
-	default:
-	}
-	select {
-	case f := <-e.in:
-		return f, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-e.closed:
-	}
-	select {
-	case f := <-e.in: // sent before the connection was closed
-		return f, nil
-	default:
-		return nil, errClosed
-	}
-}
-
-// Close ends the connection for both ends.
-func (e *end) Close() error {
-	e.once.Do(func() { close(e.closed) })
-	return nil
-}
-
-var errClosed error = closedError{}
-
-type closedError struct{}
-
-func (closedError) Error() string { return "ankurah: the local connection is closed" }
-func (closedError) Unwrap() error { return transport.ErrClosed }
 
 // Connection is a client's connection to a node in the same process.
 type Connection struct {

@@ -145,7 +145,7 @@ var mutants = []mutant{
 	{name: "a refusal is told before it is written", edits: []edit{
 		{"internal/core/move.go",
 			"		c.untold[o.id] = o\n",
-			"		if c.untold[o.id] = o; MUTANT && why != nil {\n			delete(c.untold, o.id)\n			c.refused[o.id] = why\n		}\n"}}},
+			"		if c.untold[o.id] = o; MUTANT && why != nil {\n			delete(c.untold, o.id)\n			c.refused.put(o.id, why)\n		}\n"}}},
 	{name: "what a refusal hid is not asked for", edits: []edit{{"internal/core/move.go",
 		"			if e.base != nil {\n				// What",
 		"			if e.base != nil && !MUTANT {\n				// What"}}},
