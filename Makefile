@@ -13,7 +13,9 @@ PROCS      ?= 2
 
 PURE = ./id ./internal/pb ./value ./schema ./ankql/... ./event ./property/... ./entity ./signal ./internal/wire
 
-.PHONY: demo test lint test-go test-race test-wasm sim test-browser chromium mutants bench generate postgres-installed
+FUZZTIME   ?= 10s
+
+.PHONY: demo test lint test-go test-race test-wasm sim test-browser chromium mutants bench generate fuzz postgres-installed
 
 # The main job: import the cities into a durable node, and let three processes
 # work on them while the server is killed and comes back. KEEP=1 leaves the
@@ -88,6 +90,16 @@ sim:
 # Faults in the code that the simulator has to catch.
 mutants:
 	go run ./internal/sim/mutants
+
+# Every fuzz target there is, for FUZZTIME each; go test says which there are.
+# What fails stays in testdata/fuzz as a test.
+fuzz:
+	@for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
 
 bench:
 	cd bench && go run . $(if $(LANES),-lanes $(LANES))
