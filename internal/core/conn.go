@@ -29,8 +29,8 @@ func (k *Conn) count(n int) {
 	}
 }
 
-// held returns how many bytes the node holds for the other side.
-func (k *Conn) held() int { return k.unsent + k.under }
+// Held returns how many bytes the node holds for the other side.
+func (k *Conn) Held() int { return k.unsent + k.under }
 
 // Sent says that what was taken is sent. Taking more says it too.
 func (k *Conn) Sent() {
@@ -40,12 +40,16 @@ func (k *Conn) Sent() {
 	k.under, k.pushing = 0, 0
 }
 
-// Drop forgets what waits: the connection has ended, or its other side takes
-// nothing.
+// Drop forgets what waits, and is to come: the connection has ended.
 func (k *Conn) Drop() {
+	k.clear()
+	k.total = nil
+}
+
+// clear forgets what waits so far.
+func (k *Conn) clear() {
 	if k.total != nil {
-		*k.total -= k.held()
-		k.total = nil
+		*k.total -= k.Held()
 	}
 	k.slots, k.unsent, k.pushed, k.under, k.pushing = nil, 0, 0, 0, 0
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"strconv"
 	"time"
@@ -210,3 +211,77 @@ func (c *Core) Unanswered() error {
 
 // millis returns a time of a connection.
 func millis(d time.Duration) uint64 { return uint64(d.Milliseconds()) }
+
+// CheckHeld returns an error when the node holds more for others than its
+// limits say, or has lost count of it. held is the sum of [Conn.Held] of the
+// peers whose connections were not dropped. It is for tests, which call it
+// between two calls of the core.
+func (c *Core) CheckHeld(held int) error {
+	l, here, subs := &c.cfg.Limits, 0, 0
+	known := map[string]int{}
+	for p := range c.peers {
+		if err := p.checkHeld(); err != nil {
+			return err
+		}
+		here += p.Held()
+		subs += len(p.subs) + len(p.aggregates)
+		if p.known {
+			known[p.principal.Subject]++
+		}
+		if most := max(excess*l.Requests, maxUnknown); len(p.deferred) > most {
+			return overfull("requests of one peer that wait", len(p.deferred), most)
+		}
+		if most := max(excessBytes*l.RequestBytes, maxUnknownSize); p.deferredSize > most {
+			return overfull("bytes of requests of one peer that wait", p.deferredSize, most)
+		}
+	}
+	out := 0
+	for _, o := range c.outbox {
+		out += o.size
+	}
+	switch {
+	case held != c.queued:
+		return miscounted("bytes for all peers", c.queued, held)
+	case here > 0 && held > l.NodeQueueBytes:
+		return overfull("bytes for all peers", held, l.NodeQueueBytes)
+	case subs != c.subs:
+		return miscounted("live queries of peers", c.subs, subs)
+	case !maps.Equal(known, c.byPrincipal):
+		return errors.New("ankurah: connections of principals are counted wrongly")
+	case out != c.outBytes:
+		return miscounted("bytes in the outbox", c.outBytes, out)
+	case out > l.PendingBytes:
+		return overfull("bytes in the outbox", out, l.PendingBytes)
+	case len(c.outbox) > l.Pending:
+		return overfull("transactions in the outbox", len(c.outbox), l.Pending)
+	}
+	return nil
+}
+
+func (p *Peer) checkHeld() error {
+	unsent, pushed, largest := 0, 0, p.pushing
+	for _, s := range p.slots {
+		if !s.open {
+			unsent += s.size()
+		}
+		pushed += s.pushed
+		largest = max(largest, s.pushed)
+	}
+	switch most := max(largest, p.limits.QueueBytes); {
+	case unsent != p.unsent:
+		return miscounted("bytes that one peer was not sent", p.unsent, unsent)
+	case pushed != p.pushed:
+		return miscounted("bytes of pushes for one peer", p.pushed, pushed)
+	case pushed+p.pushing > most:
+		return overfull("bytes of pushes for one peer", pushed+p.pushing, most)
+	}
+	return nil
+}
+
+func overfull(what string, n, most int) error {
+	return errors.New("ankurah: there are " + strconv.Itoa(n) + " " + what + ", the limit is " + strconv.Itoa(most))
+}
+
+func miscounted(what string, counted, n int) error {
+	return errors.New("ankurah: there are " + strconv.Itoa(n) + " " + what + ", counted as " + strconv.Itoa(counted))
+}

@@ -716,7 +716,7 @@ func (c *Core) pushOn(p *Peer, frames [][]byte) {
 
 // cut ends the connection of a peer that does not take what it is sent.
 func (c *Core) cut(p *Peer, err error) {
-	p.Drop()
+	p.clear()
 	c.dismiss(p, err)
 }
 
@@ -726,11 +726,11 @@ func (c *Core) relieve() {
 	for c.queued > c.cfg.Limits.NodeQueueBytes {
 		var worst *Peer
 		for p := range c.peers {
-			if worst == nil || p.held() > worst.held() || p.held() == worst.held() && p.n < worst.n {
+			if worst == nil || p.Held() > worst.Held() || p.Held() == worst.Held() && p.n < worst.n {
 				worst = p
 			}
 		}
-		if worst == nil || worst.held() == 0 {
+		if worst == nil || worst.Held() == 0 {
 			return // it is for connections that end
 		}
 		c.cut(worst, roomFor(c.queued, c.cfg.Limits.NodeQueueBytes, "for all connections there wait", "bytes, most for this one", "NodeQueueBytes", ""))

@@ -36,6 +36,7 @@ type World struct {
 	opts    Options
 	load    *workload
 	open    bool // users may read everything
+	limits  core.Limits
 	r       *rand.Rand
 	now     uint64
 	step    int
@@ -103,6 +104,9 @@ func New(opts Options) (*World, error) {
 	w := &World{
 		opts: opts, load: load, r: rand.New(rand.NewPCG(opts.Seed, 1)), now: 1_700_000_000_000, digest: sha256.New(),
 		promises: newPromises(),
+	}
+	if opts.Seed/uint64(len(Workloads))%4 == 3 { // who is slow is cut, and who asks for much waits
+		w.limits = core.Limits{Requests: 3, QueueBytes: 2 << 10, NodeQueueBytes: 96 << 10, AnswerBytes: 96 << 10}
 	}
 	w.open = load.edits.hide == 0 || w.chance(25)
 	w.server = w.node("server", agent{w.open})
@@ -189,7 +193,7 @@ func (n *node) start() error {
 	n.life++
 	n.tasks, n.queries, n.late = nil, nil, 0
 	cfg := core.Config{
-		Kinds: kinds, Policy: n.agent, CacheSize: 16 << 10, Durable: n.agent != nil,
+		Kinds: kinds, Policy: n.agent, CacheSize: 16 << 10, Durable: n.agent != nil, Limits: n.w.limits,
 		OnRejected: func(t event.TxID, why error) { n.w.note("%s hears that %s is refused: %v", n.name, t, why) },
 	}
 	n.core, err = core.Boot(context.Background(), &executor{n, n.life}, cfg, snap)
@@ -362,6 +366,7 @@ func (p *pipe) endUser() {
 		return
 	}
 	p.userEnd, p.toUser = true, nil
+	p.link.Drop()
 	p.forget()
 	if n := p.client; n.core == p.user {
 		n.up = nil
@@ -374,6 +379,7 @@ func (p *pipe) endServer() {
 		return
 	}
 	p.serverEnd, p.toServer = true, nil
+	p.peer.Drop()
 	p.forget()
 	if n := p.server; n.core == p.durable {
 		n.core.PeerGone(p.peer)
@@ -463,7 +469,22 @@ func (w *World) next(nodes ...*node) bool {
 	}
 	w.note("%s", t.what)
 	t.run()
+	for _, n := range nodes {
+		if n.core != nil {
+			w.fail(n.core.CheckHeld(w.held(n)))
+		}
+	}
 	return true
+}
+
+// held returns how many bytes wait on connections to a node.
+func (w *World) held(n *node) (sum int) {
+	for _, p := range w.pipes {
+		if p.durable == n.core && !p.serverEnd {
+			sum += p.peer.Held()
+		}
+	}
+	return sum
 }
 
 func (w *World) everybody() []*node { return append([]*node{w.server}, w.clients...) }

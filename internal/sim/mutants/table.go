@@ -199,6 +199,14 @@ var mutants = []mutant{
 		"			if fresh[k.entity] {",
 		"			if fresh[k.entity] || MUTANT {"}}},
 
+	// Bounded queues.
+	{name: "a slow peer is not cut", seed: 49, edits: []edit{{"internal/core/serve.go",
+		"	if wait := p.pushed + p.pushing; wait > 0 {\n",
+		"	if wait := p.pushed + p.pushing; wait > 0 && !MUTANT {\n"}}},
+	{name: "what was sent is counted for ever", seed: 1, edits: []edit{{"internal/core/conn.go",
+		"		*k.total -= k.under\n",
+		"		if !MUTANT {\n			*k.total -= k.under\n		}\n"}}},
+
 	// Live queries.
 	{name: "a window is not refilled", seed: 1, edits: []edit{{"internal/core/publish.go",
 		"	x.r.rq.Refill(x.rows, x.joined, x.more.Limit)\n",
