@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/signal"
 	"github.com/ankurah/ankurah-go/storage"
 )
 
@@ -23,9 +24,33 @@ func (n *Node) locked(f func()) []effect {
 	defer n.mu.Unlock()
 	f()
 	n.flush()
+	n.notify()
 	asked := n.effects
 	n.effects = nil
 	return asked
+}
+
+// notify tells who depends on live results that these have changed: of all
+// that a commit changed at once, and under the lock, so that nobody sees one
+// result after it and another one before it.
+func (n *Node) notify() {
+	if len(n.changed) == 0 || n.core.Refilling() {
+		return
+	}
+	sources := make([]*signal.Source, 0, len(n.changed))
+	for _, t := range n.changed {
+		t.changed = false
+		sources = append(sources, &t.source)
+	}
+	clear(n.changed)
+	n.changed = n.changed[:0]
+	for range signal.Mark(sources...) {
+		n.work.Add(1)
+		go func() {
+			defer n.work.Done()
+			n.contained("an effect on a live query", signal.Run)
+		}()
+	}
 }
 
 // run does effects until none are left. A caller whose own wish is fulfilled

@@ -15,11 +15,11 @@ const maxQueued = 64
 // feed hands what happens to a live result to callbacks, and says when it is
 // synced and when it ends. C is what happens to one part of the result.
 type feed[C any] struct {
+	tracked
 	n      *Node
 	synced func() bool               // under the node's lock: it is what a durable node says
 	merge  func(first, then []C) []C // makes one change set of two
-	source signal.Source
-	ready  chan struct{} // closed when the first result is there, or it failed
+	ready  chan struct{}             // closed when the first result is there, or it failed
 
 	mu       sync.Mutex
 	handlers []*handler[C]
@@ -30,6 +30,12 @@ type feed[C any] struct {
 	err      error
 	done     chan struct{} // closed when closed and no callback runs
 	news     chan struct{} // closed when synced may have changed or it ended; nil while nobody waits
+}
+
+// tracked is a live result as signals know it.
+type tracked struct {
+	source  signal.Source
+	changed bool // it is in the node's changed; guarded by the node's lock
 }
 
 type handler[C any] struct {
@@ -145,8 +151,10 @@ func (l *feed[C]) close(err error) {
 	}
 }
 
-// fail ends it with an error, also for who waits for its beginning.
+// fail ends it with an error, also for who waits for its beginning. The node's
+// lock is held.
 func (l *feed[C]) fail(err error) {
+	l.unmark()
 	l.mu.Lock()
 	watchers := l.watchers
 	l.mu.Unlock()
@@ -166,13 +174,29 @@ func (l *feed[C]) fail(err error) {
 	}
 }
 
-// deliver queues a change set.
+// deliver queues a change set. The node's lock is held.
 func (l *feed[C]) deliver(changes []C) {
+	l.mark()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.closed {
+	if !l.closed && len(l.handlers) > 0 {
 		l.enqueue(delivery[C]{changes, l.handlers, false})
 	}
+}
+
+// mark has signals told that the result is another. The node's lock is held.
+func (l *feed[C]) mark() {
+	if !l.changed {
+		l.changed = true
+		l.n.changed = append(l.n.changed, &l.tracked)
+	}
+}
+
+// unmark ends what signals are told, once the query has ended (S56). The node's
+// lock is held.
+func (l *feed[C]) unmark() {
+	l.n.changed = slices.DeleteFunc(l.n.changed, func(t *tracked) bool { return t == &l.tracked })
+	l.source.Forget()
 }
 
 // tell lets those look again who wait until it is synced.
@@ -230,12 +254,6 @@ func (l *feed[C]) drain() {
 			if !skip && (d.initial || len(d.changes) > 0) {
 				l.n.contained("a live query's callback", func() { h.call(d.changes) })
 			}
-		}
-		l.mu.Lock()
-		closed := l.closed
-		l.mu.Unlock()
-		if !closed {
-			l.n.contained("an effect on a live query", l.source.Notify)
 		}
 	}
 }

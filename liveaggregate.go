@@ -102,7 +102,7 @@ func (q *LiveAggregate) Value() Group {
 func (q *LiveAggregate) Columns() []string { return q.columns }
 
 // Get returns the groups and makes the function that t was given to depend on
-// them.
+// them, as [LiveQuery.Get] does of rows.
 func (q *LiveAggregate) Get(t *signal.Tracker) []Group {
 	q.l.source.Track(t)
 	return q.Rows()
@@ -151,6 +151,7 @@ func (q *LiveAggregate) Err() error { return q.l.failure() }
 func (q *LiveAggregate) Close() {
 	q.l.n.do(func() {
 		q.l.n.core.UnsubscribeAggregate(q.l.q)
+		q.l.unmark()
 		q.l.n.countQueries()
 	})
 	q.l.close(nil)

@@ -105,7 +105,11 @@ func (q *LiveQuery[V]) Synced() bool {
 func (q *LiveQuery[V]) WaitSynced(ctx context.Context) error { return q.l.waitSynced(ctx) }
 
 // Get returns the rows and makes the function that t was given to depend on
-// them.
+// them: package signal derives values with [signal.Map], [signal.Filter],
+// [signal.Combine] and [signal.Count], also of several live queries and live
+// aggregates. They are told of a commit once, when all of these have it. Effects
+// run on goroutines of the node, and not after Close; Done does not wait for
+// them, but their own does.
 func (q *LiveQuery[V]) Get(t *signal.Tracker) []V {
 	q.l.source.Track(t)
 	return q.Rows()
@@ -153,7 +157,12 @@ func (q *LiveQuery[V]) SetSelection(ctx context.Context, query string, args ...a
 
 func (q *LiveQuery[V]) reselect(ctx context.Context, sel *selection) error {
 	there := make(chan struct{})
-	q.l.n.do(func() { q.l.n.core.SetSelection(q.l.q, sel.sel, sel.allow, func() { close(there) }) })
+	q.l.n.do(func() {
+		q.l.n.core.SetSelection(q.l.q, sel.sel, sel.allow, func() {
+			q.l.mark() // the same rows may have another order
+			close(there)
+		})
+	})
 	select {
 	case <-there:
 		return q.l.over()
@@ -197,6 +206,7 @@ func (q *LiveQuery[V]) Err() error { return q.l.failure() }
 func (q *LiveQuery[V]) Close() {
 	q.l.n.do(func() {
 		q.l.n.core.Unsubscribe(q.l.q)
+		q.l.unmark()
 		q.l.n.countQueries()
 	})
 	q.l.close(nil)

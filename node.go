@@ -87,6 +87,7 @@ type Node struct {
 	mu       sync.Mutex // the core's lock
 	core     *core.Core
 	effects  []effect
+	changed  []*tracked // that signals are not told of yet
 	random   randomSource
 	commits  sync.WaitGroup // commits under way
 	closing  bool

@@ -29,8 +29,29 @@ func Filter[A any](src Readable[[]A], keep func(A) bool) *ComputedValue[[]A] {
 	})
 }
 
-// Combine returns the signal of f of the values of a and b. It is a [Computed]
-// value.
-func Combine[A, B, C any](a Readable[A], b Readable[B], f func(A, B) C) *ComputedValue[C] {
-	return Computed(func(t *Tracker) C { return f(a.Get(t), b.Get(t)) })
+// Count returns the signal of the length of src. It does not notify while that
+// stays the same.
+func Count[A any](src Readable[[]A]) *ComputedValue[int] {
+	return ComputedComparable(func(t *Tracker) int { return len(src.Get(t)) })
 }
+
+// Combine returns the signal of f of the values of a and b. It is a [Computed]
+// value. Both values are of one moment, also if others make changes while they
+// are read, unless these come faster than both can be read many times in a row.
+func Combine[A, B, C any](a Readable[A], b Readable[B], f func(A, B) C) *ComputedValue[C] {
+	return Computed(func(t *Tracker) C {
+		var x A
+		var y B
+		for range maxReads {
+			began := graph.epoch.Load()
+			x, y = a.Get(t), b.Get(t)
+			if graph.epoch.Load() == began {
+				break
+			}
+		}
+		return f(x, y)
+	})
+}
+
+// maxReads bounds how often Combine reads again because something has changed.
+const maxReads = 100

@@ -269,3 +269,30 @@ func TestSourceMakesOtherTypesSignals(t *testing.T) {
 	q.add("b")
 	want(t, "seen", *seen, []int{0, 1, 2})
 }
+
+// Changes that are marked together are seen together, by effects that run when
+// they are told to.
+func TestMarkBelongsTogether(t *testing.T) {
+	var a, b table
+	both := signal.Combine(signal.Count(&a), signal.Count(&b), func(n, m int) [2]int { return [2]int{n, m} })
+	seen := record(t, both.Get)
+	rows := record(t, a.Get)
+	a.rows, b.rows = []string{"x"}, []string{"y", "z"}
+	want(t, "effects that are woken", signal.Mark(&a.Source, &b.Source), 2)
+	want(t, "before they run", len(*seen)+len(*rows), 2)
+	want(t, "read meanwhile", both.Get(nil), [2]int{1, 2})
+	signal.Run()
+	want(t, "seen", *seen, [][2]int{{0, 0}, {1, 2}})
+	signal.Batch(func() {
+		want(t, "effects that are woken in a batch", signal.Mark(&a.Source), 0)
+		want(t, "runs in a batch", len(*rows), 2)
+	})
+	want(t, "runs after it", len(*rows), 3)
+	want(t, "counts that stay the same", len(*seen), 2)
+	signal.Mark(&a.Source)
+	a.Source.Forget()
+	signal.Run()
+	want(t, "runs after changes that were taken back", len(*rows), 3)
+	a.add("w")
+	want(t, "runs after the next change", len(*rows), 4)
+}

@@ -67,6 +67,45 @@ func (s *Source) Notify() {
 	}
 }
 
+// Mark is [Source.Notify] for changes of several sources that belong together:
+// no reader sees one as changed and another one as not. It does not run the
+// effects but returns how many the changes have woken; the caller calls [Run],
+// where it may, or once for each on goroutines of their own, so that none waits
+// for one that blocks. An open [Batch] runs them at its end. The state behind
+// the sources and the mark change at once if readers need a lock that the caller
+// holds meanwhile; Mark calls no function of users.
+func Mark(sources ...*Source) (woken int) {
+	graph.mu.Lock()
+	defer graph.mu.Unlock()
+	for _, s := range sources {
+		s.version.Add(1)
+	}
+	graph.epoch.Add(1)
+	var effects []*EffectHandle
+	for _, s := range sources {
+		effects = s.invalidate(effects)
+	}
+	if enqueue(effects) {
+		return 0
+	}
+	return len(effects)
+}
+
+// Run runs the effects that [Mark] has woken and nobody has begun to run, as the
+// last part of [Source.Notify] does.
+func Run() { flush() }
+
+// Forget takes back the changes of s that effects have not run for: one that was
+// woken by nothing else and has not begun does not run. Call it when what s
+// stands for has ended.
+func (s *Source) Forget() {
+	graph.mu.Lock()
+	defer graph.mu.Unlock()
+	for e := s.first; e != nil; e = e.next {
+		e.seen = s.version.Load()
+	}
+}
+
 // invalidate marks what depends on s and appends the idle effects among it to
 // woken. graph.mu is held.
 func (s *Source) invalidate(woken []*EffectHandle) []*EffectHandle {

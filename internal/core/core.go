@@ -332,6 +332,10 @@ func (c *Core) Close() {
 	c.wake()
 }
 
+// Refilling reports whether live queries are told of a part of what is
+// published: windows wait for rows.
+func (c *Core) Refilling() bool { return c.refilling }
+
 // OnPublish calls f, under the core's lock, after each publication and at
 // close. f must only hand on the news.
 func (c *Core) OnPublish(f func()) { c.watch = append(c.watch, f) }
