@@ -25,6 +25,7 @@ func (n *Node) locked(f func()) []effect {
 	f()
 	n.flush()
 	n.notify()
+	n.countQueries()
 	asked := n.effects
 	n.effects = nil
 	return asked

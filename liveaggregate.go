@@ -30,7 +30,8 @@ type LiveAggregate struct {
 
 type liveAggregate struct {
 	feed[agg.Change]
-	q *core.Aggregate
+	subject string // of who asked
+	q       *core.Aggregate
 }
 
 // GroupChange is what happened to one group: the zero [Group] before what is
@@ -51,7 +52,7 @@ func (c Collection[M, V, E]) QueryAggregate(ctx context.Context, s *Session, que
 	if err != nil {
 		return nil, err
 	}
-	l := &liveAggregate{feed: newFeed[agg.Change](s.n)}
+	l := &liveAggregate{feed: newFeed[agg.Change](s.n), subject: s.p.Subject}
 	l.synced = func() bool { return l.q.Synced() }
 	l.merge = func(first, then []agg.Change) []agg.Change { return l.q.Table().Merge(first, then) }
 	s.n.do(func() {
@@ -61,7 +62,6 @@ func (c Collection[M, V, E]) QueryAggregate(ctx context.Context, s *Session, que
 		}
 		l.q = s.n.core.SubscribeAggregate(narrowed, allow, (*aggregateSink)(l))
 		s.n.core.StartAggregate(l.q)
-		s.n.countQueries()
 	})
 	if err != nil {
 		return nil, err
@@ -152,7 +152,6 @@ func (q *LiveAggregate) Close() {
 	q.l.n.do(func() {
 		q.l.n.core.UnsubscribeAggregate(q.l.q)
 		q.l.unmark()
-		q.l.n.countQueries()
 	})
 	q.l.close(nil)
 }
@@ -167,6 +166,9 @@ type aggregateSink liveAggregate
 
 // Ready lets QueryAggregate return.
 func (s *aggregateSink) Ready() { close(s.ready) }
+
+// Owner returns the subject of who asked.
+func (s *aggregateSink) Owner() string { return s.subject }
 
 // Changed queues what is to be seen.
 func (s *aggregateSink) Changed(changes []agg.Change) {

@@ -59,7 +59,6 @@ func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string
 			s.n.core.Follow(l.q)
 		}
 		s.n.core.Start(l.q)
-		s.n.countQueries()
 	})
 	if err != nil {
 		return nil, err
@@ -207,7 +206,6 @@ func (q *LiveQuery[V]) Close() {
 	q.l.n.do(func() {
 		q.l.n.core.Unsubscribe(q.l.q)
 		q.l.unmark()
-		q.l.n.countQueries()
 	})
 	q.l.close(nil)
 }

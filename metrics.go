@@ -30,4 +30,9 @@ func (noMetrics) Gauge(string, int)          {}
 func (noMetrics) Time(string, time.Duration) {}
 
 // countQueries is called under the lock, so that the last word is right.
-func (n *Node) countQueries() { n.metrics.Gauge(MetricLiveQueries, n.core.Queries()) }
+func (n *Node) countQueries() {
+	if open := n.core.Queries(); open != n.queries {
+		n.queries = open
+		n.metrics.Gauge(MetricLiveQueries, open)
+	}
+}

@@ -88,6 +88,7 @@ type Node struct {
 	core     *core.Core
 	effects  []effect
 	changed  []*tracked // that signals are not told of yet
+	queries  int        // live queries that metrics know of
 	random   randomSource
 	commits  sync.WaitGroup // commits under way
 	closing  bool
@@ -116,6 +117,7 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		return nil, err
 	}
 	n := &Node{
+		queries: -1, // not told yet
 		limits:  Limits(limits),
 		engine:  engine,
 		kinds:   property.NewRegistry(append([]property.Kind{lww.Kind}, opts.PropertyKinds...)...),
@@ -213,10 +215,7 @@ func (n *Node) Close() error {
 		return nil
 	}
 	n.commits.Wait()
-	n.do(func() {
-		n.core.Close()
-		n.countQueries()
-	})
+	n.do(n.core.Close)
 	n.stop()
 	n.work.Wait()
 	return nil

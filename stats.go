@@ -9,15 +9,15 @@ import (
 // Stats says what a node has open and what keeping it up to date has taken.
 // Counters begin when the node was opened.
 type Stats struct {
-	LiveQueries int    // open, those of connected nodes too
-	Results     int    // that they show: equal ones share theirs
-	Residual    int    // of the results, evaluated for every commit in their collection, or of entities that have some property
-	Commits     uint64 // published
-	Changes     uint64 // of entities in them
-	Offered     uint64 // changes that a result evaluated
-	Touched     uint64 // commits that changed a result, once for each
-	Connections int    // that this node accepted
-	Pending     int    // transactions that wait for a durable node
+	LiveQueries int    `json:"liveQueries"` // open, those of connected nodes too
+	Results     int    `json:"results"`     // that they show: equal ones share theirs
+	Residual    int    `json:"residual"`    // of the results, evaluated for every commit in their collection, or of entities that have some property
+	Commits     uint64 `json:"commits"`     // published
+	Changes     uint64 `json:"changes"`     // of entities in them
+	Offered     uint64 `json:"offered"`     // changes that a result evaluated
+	Touched     uint64 `json:"touched"`     // commits that changed a result, once for each
+	Connections int    `json:"connections"` // that this node accepted
+	Pending     int    `json:"pending"`     // transactions that wait for a durable node
 }
 
 // Stats returns what the node has open and has done.
@@ -32,33 +32,32 @@ func (n *Node) Stats() Stats {
 	}
 }
 
-// LiveQueryInfo describes an open live query.
+// LiveQueryInfo describes an open live query or live aggregate.
 type LiveQueryInfo struct {
-	Collection string
-	Query      string    // as it is evaluated: in canonical form, narrowed by policy
-	Shape      string    // the same with placeholders for its constants
-	Subject    string    // of the principal that asked for it, "" for the anonymous one
-	Remote     bool      // a connected node asked for it
-	Rows       int       // that it shows
-	Shared     int       // live queries that show this result, this one among them
-	Route      string    // what it is found by when something changes: paths, and whether by value, range, element or presence; "" for everything in the collection
-	Offered    uint64    // changes that the result evaluated
-	Touched    uint64    // commits that changed the result
-	Changed    time.Time // when the result changed last; zero when it never did
+	Collection string    `json:"collection"`
+	Query      string    `json:"query"`            // as it is evaluated: in canonical form, narrowed by policy
+	Shape      string    `json:"shape"`            // the same with placeholders for its constants
+	Subject    string    `json:"subject"`          // of the principal that asked for it, "" for the anonymous one
+	Remote     bool      `json:"remote"`           // a connected node asked for it
+	Rows       int       `json:"rows"`             // that it shows, or groups
+	Shared     int       `json:"shared"`           // live queries that show this result, this one among them
+	Route      string    `json:"route"`            // what it is found by when something changes: paths, and whether by value, range, element or presence; "" for everything in the collection
+	Offered    uint64    `json:"offered"`          // changes that the result evaluated
+	Touched    uint64    `json:"touched"`          // commits that changed the result
+	Changed    time.Time `json:"changed,omitzero"` // when the result changed last; zero when it never did
 }
 
 // LiveQueries describes the open live queries, in the order in which they were
-// opened.
+// opened, and then the live aggregates.
 func (n *Node) LiveQueries() []LiveQueryInfo {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var out []LiveQueryInfo
 	for info := range n.core.Inspect {
 		x := LiveQueryInfo{
-			Collection: info.Selection.Collection, Query: info.Selection.String(), Subject: info.Subject, Remote: info.Remote,
+			Collection: info.Collection, Query: info.Query, Shape: info.Shape, Subject: info.Subject, Remote: info.Remote,
 			Rows: info.Rows, Shared: info.Shared, Route: info.Route, Offered: info.Offered, Touched: info.Touched,
 		}
-		x.Shape, _ = info.Selection.Template()
 		if info.Changed > 0 {
 			x.Changed = time.UnixMilli(int64(info.Changed)).UTC()
 		}
@@ -67,7 +66,7 @@ func (n *Node) LiveQueries() []LiveQueryInfo {
 	return out
 }
 
-var _ core.Owned = (*sink)(nil)
+var _, _ core.Owned = (*sink)(nil), (*aggregateSink)(nil)
 
 // Owner returns the subject of who asked.
 func (s *sink) Owner() string { return s.subject }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -36,7 +35,10 @@ func (c *backupCommand) Run(a *app) error {
 	engine, err := a.openEngine(access{})
 	switch {
 	case errors.Is(err, ankurah.ErrStoreLocked):
-		err = a.ask(out, err)
+		var said answer
+		if err = a.ask(http.MethodPost, "/backup", order{out}, &said, err); err == nil {
+			err = said.fault()
+		}
 	case err == nil:
 		var node *ankurah.Node
 		node, err = ankurah.OpenNode(a.ctx, engine, &ankurah.NodeOptions{Durable: true, Policy: policy.Permissive{}})
@@ -81,13 +83,21 @@ type answer struct {
 	Error string `json:"error,omitempty"`
 }
 
+// fault returns what went wrong.
+func (a *answer) fault() error {
+	if a.Error == "" {
+		return nil
+	}
+	return errors.New(a.Error)
+}
+
 // admit takes requests on the socket of the store until the returned function
 // is called. A system that has no such sockets does without.
 func (a *app) admit(node *ankurah.Node, log *slog.Logger) (end func() error) {
 	path := filepath.Join(a.folder(), socket)
 	l, err := listen(path)
 	if err != nil {
-		log.Warn("no backup while serving", "error", err)
+		log.Warn("no backup and no inspect while serving", "error", err)
 		return func() error { return nil }
 	}
 	mux := http.NewServeMux()
@@ -111,6 +121,11 @@ func (a *app) admit(node *ankurah.Node, log *slog.Logger) (end func() error) {
 			log.Warn("nobody hears of the backup", "error", err)
 		}
 	})
+	mux.HandleFunc("GET /inspect", func(w http.ResponseWriter, r *http.Request) {
+		if err := json.NewEncoder(w).Encode(inspect(node)); err != nil {
+			log.Warn("nobody hears of the live queries", "error", err)
+		}
+	})
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
@@ -121,7 +136,7 @@ func (a *app) admit(node *ankurah.Node, log *slog.Logger) (end func() error) {
 			_ = srv.Close() // it cuts what takes longer
 		}
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			log.Warn("no backup while serving", "error", err)
+			log.Warn("no backup and no inspect while serving", "error", err)
 		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -154,16 +169,18 @@ func listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// ask has the server that has the store open make a backup.
-func (a *app) ask(out string, locked error) error {
+// ask asks the server that has the store open, and reads its answer into said.
+// What it sends is JSON; alone is the error when there is no server.
+func (a *app) ask(method, path string, send, said any, alone error) error {
 	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(a.folder(), socket))
 	}}}
-	body, err := json.Marshal(order{out})
+	defer client.CloseIdleConnections()
+	body, err := json.Marshal(send)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(a.ctx, http.MethodPost, "http://server/backup", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(a.ctx, method, "http://server"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -172,15 +189,11 @@ func (a *app) ask(out string, locked error) error {
 		return a.ctx.Err()
 	}
 	if err != nil {
-		return &failure{exitStore, "it is no ankurah serve that could make the backup", locked}
+		return &failure{exitStore, "no ankurah serve answers in " + a.folder(), alone}
 	}
 	defer resp.Body.Close()
-	var said answer
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&said); err != nil {
-		return &failure{exitServer, "look at what it logged", fmt.Errorf("the server did not make the backup: %w", err)}
-	}
-	if said.Error != "" {
-		return errors.New(said.Error)
+	if err := json.NewDecoder(resp.Body).Decode(said); err != nil {
+		return &failure{exitServer, "look at what it logged", fmt.Errorf("the server did not do it: %w", err)}
 	}
 	return nil
 }

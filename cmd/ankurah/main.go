@@ -52,6 +52,7 @@ type commandLine struct {
 	Explain explainCommand `cmd:"" help:"Say how a query would be answered: by which index, with what left to filter."`
 	Serve   serveCommand   `cmd:"" help:"Serve the store to other nodes over WebSockets, until Ctrl-C."`
 	Backup  backupCommand  `cmd:"" help:"Copy the store to another folder, also while a server has it open."`
+	Inspect inspectCommand `cmd:"" help:"Show what a server has open: its live queries, and what they cost."`
 	Dump    dumpCommand    `cmd:"" help:"Write all that the store holds to a file that any engine can be restored from."`
 	Restore restoreCommand `cmd:"" help:"Fill a new store from a dump."`
 	Verify  verifyCommand  `cmd:"" help:"Replay all events and compare what they lead to with what is stored."`

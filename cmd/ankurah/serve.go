@@ -5,17 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"os"
-	"slices"
-	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/metrics/prom"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/transport/wsserver"
@@ -53,8 +54,8 @@ func (c *serveCommand) Run(a *app) (err error) {
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
 	log := slog.New(slog.NewTextHandler(a.err, nil))
-	meter := &meter{values: map[string]float64{}}
-	node, err := ankurah.OpenNode(a.ctx, engine, &ankurah.NodeOptions{Durable: true, Policy: agent, Logger: log, Metrics: meter, Restored: c.Restored})
+	registry := prometheus.NewRegistry()
+	node, err := ankurah.OpenNode(a.ctx, engine, &ankurah.NodeOptions{Durable: true, Policy: agent, Logger: log, Metrics: prom.New(registry), Restored: c.Restored})
 	if err != nil {
 		return err
 	}
@@ -69,10 +70,8 @@ func (c *serveCommand) Run(a *app) (err error) {
 	mux := http.NewServeMux()
 	mux.Handle("/ankurah", peers)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { health(w, r, engine) })
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		meter.Gauge("ankurah_connections", peers.Conns())
-		meter.print(w)
-	})
+	registry.MustRegister(prom.NewCollector(node), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	admin := a.admit(node, log)
 	defer func() { err = errors.Join(err, admin()) }()
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
@@ -153,40 +152,4 @@ func (r *ruleFile) principal(_ context.Context, credential []byte) (policy.Princ
 		return policy.Principal{}, errors.New("a credential is missing: give one with --credential")
 	}
 	return policy.Principal{}, errors.New("the credential is not known")
-}
-
-// meter is the node's measurements in the text format of Prometheus.
-type meter struct {
-	mu     sync.Mutex // guards values
-	values map[string]float64
-}
-
-func (m *meter) add(name string, v float64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.values[name] += v
-}
-
-// Count adds to a counter.
-func (m *meter) Count(name string, n int) { m.add(name+"_total", float64(n)) }
-
-// Time adds to a sum and a number, of which the mean follows.
-func (m *meter) Time(name string, d time.Duration) {
-	m.add(name+"_seconds_sum", d.Seconds())
-	m.add(name+"_seconds_count", 1)
-}
-
-// Gauge sets a value.
-func (m *meter) Gauge(name string, n int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.values[name] = float64(n)
-}
-
-func (m *meter) print(w io.Writer) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(m.values)) {
-		fmt.Fprintf(w, "%s %g\n", name, m.values[name])
-	}
 }

@@ -55,6 +55,9 @@ type aggregateResult struct {
 	reading bool
 	buffer  [][]reactor.Change // what commits since the snapshot did to the collection
 	gone    bool               // nobody shows it
+	offered uint64             // changes that it evaluated
+	touched uint64             // commits that changed it
+	changed uint64             // when one did last, in milliseconds since the Unix epoch
 }
 
 // NarrowAggregate is [Core.Narrow] of an aggregate selection: who may not read
@@ -317,6 +320,7 @@ func (c *Core) applyAggregate(r *aggregateResult, t *tx, changes []reactor.Chang
 		}
 		c.applyResults(q, t)
 	}
+	r.offered += uint64(len(changes))
 	told := r.ra.Take()
 	if r.was != nil {
 		told = r.ra.Table().Diff(r.was)
@@ -325,6 +329,7 @@ func (c *Core) applyAggregate(r *aggregateResult, t *tx, changes []reactor.Chang
 	if len(told) == 0 {
 		return
 	}
+	r.touched, r.changed = r.touched+1, c.ex.Now()
 	for _, q := range r.shown {
 		if !q.closed {
 			q.sink.Changed(told)

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/internal/reactor"
 )
 
@@ -14,22 +13,29 @@ type Owned interface {
 // Owner returns the subject of the peer's principal.
 func (s *sub) Owner() string { return s.p.principal.Subject }
 
-// Description says what a live query is and what it has cost.
+// Owner returns the subject of the peer's principal.
+func (s *aggregateSub) Owner() string { return s.p.principal.Subject }
+
+// Description says what a live query or a live aggregate is and what it has
+// cost.
 type Description struct {
-	Selection        *ankql.Selection
+	Collection       string
+	Query, Shape     string
 	Subject          string
 	Remote           bool
-	Rows, Shared     int
+	Rows, Shared     int // groups, of an aggregate
 	Route            string
 	Offered, Touched uint64
 	Changed          uint64 // milliseconds since the Unix epoch, 0 for never
 }
 
-// Inspect yields the live queries in the order of their making.
+// Inspect yields the live queries in the order of their making, and then the
+// live aggregates.
 func (c *Core) Inspect(yield func(Description) bool) {
 	for _, q := range c.inOrder() {
 		rq := q.now()
-		d := Description{Selection: rq.Selection(), Rows: rq.Len(), Route: rq.Route()}
+		d := Description{Collection: rq.Selection().Collection, Query: rq.Selection().String(), Rows: rq.Len(), Route: rq.Route()}
+		d.Shape, _ = rq.Selection().Template()
 		d.Offered, d.Touched = rq.Counts()
 		if o, ok := q.sink.(Owned); ok {
 			d.Subject = o.Owner()
@@ -37,6 +43,20 @@ func (c *Core) Inspect(yield func(Description) bool) {
 		_, d.Remote = q.sink.(*sub)
 		if q.res != nil {
 			d.Shared, d.Changed = len(q.res.shown), q.res.changed
+		}
+		if !yield(d) {
+			return
+		}
+	}
+	for _, q := range c.aggregatesInOrder() {
+		d := Description{Collection: q.a.Rows.Collection, Query: q.a.String(), Rows: len(q.Groups())}
+		d.Shape, _ = q.a.Template()
+		if o, ok := q.sink.(Owned); ok {
+			d.Subject = o.Owner()
+		}
+		_, d.Remote = q.sink.(*aggregateSub)
+		if r := q.res; r != nil {
+			d.Shared, d.Offered, d.Touched, d.Changed = len(r.shown), r.offered, r.touched, r.changed
 		}
 		if !yield(d) {
 			return
