@@ -44,7 +44,7 @@ postgres-installed:
 	else echo "PostgreSQL is missing: install it with: apt-get install -y postgresql"; exit 1; fi
 
 # The packages with goroutines, and the ones that they share data through.
-test-race:
+test-race: postgres-installed
 	go test -race -oracle.rounds=3 .
 	go test -race -short ./internal/sim
 	go test -race ./signal ./internal/core ./internal/reactor ./entity ./storage/memory ./transport/... ./port ./ankurahtest -short

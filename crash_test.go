@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/ankurahtest/pgtest"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/property"
 	"github.com/ankurah/ankurah-go/property/lww"
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Run(m))
 }
 
 // commitForever is the process that is killed: four writers commit transactions

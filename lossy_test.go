@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/ankurahtest/pgtest"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/storage/memory"
 	"github.com/ankurah/ankurah-go/storage/pebble"
+	"github.com/ankurah/ankurah-go/storage/postgres"
 )
 
 // oracleEngines are those that live queries are held against an oracle on.
@@ -28,6 +30,19 @@ func oracleEngines() map[string]func(t *testing.T) storage.Engine {
 			if err != nil {
 				t.Fatal(err)
 			}
+			return eng
+		},
+		// Here fetching is SQL, so live rows are held against PostgreSQL.
+		"postgres": func(t *testing.T) storage.Engine {
+			eng, err := postgres.Open(t.Context(), pgtest.New(t), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := eng.Close(); err != nil {
+					t.Error(err)
+				}
+			})
 			return eng
 		},
 		"lossy": func(t *testing.T) storage.Engine {
