@@ -1,0 +1,14 @@
+export { Client } from "./client.js";
+export type { Arg, ClientOptions, Connection, Credential, Snapshot } from "./client.js";
+export type { Kind, Value } from "./codec.js";
+export * from "./errors.js";
+export { onPort, remote } from "./host.js";
+export type { Handlers, Host, PortLike, RemoteOptions } from "./host.js";
+export { model } from "./model.js";
+export type { Field, Id, InputOf, Model, Models, Row, RowOf, Which } from "./model.js";
+export { Query, rowsOf } from "./query.js";
+export type { Rows, Status } from "./query.js";
+export { Source, computed } from "./signal.js";
+export type { Signal } from "./signal.js";
+export { Created } from "./tx.js";
+export type { Tx } from "./tx.js";
