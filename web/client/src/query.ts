@@ -103,7 +103,10 @@ export class Query<T = any> implements Signal<Rows<T>> {
   private release(): void {
     clearTimeout(this.timer);
     if (this.source.watched) return;
-    this.timer = setTimeout(() => this.client.stop(this), grace);
+    this.timer = setTimeout(() => {
+      if (this.number && this.get().status === "pending") this.release(); // who waits for it may still come
+      else this.client.stop(this);
+    }, grace);
     (this.timer as { unref?(): void }).unref?.();
   }
 

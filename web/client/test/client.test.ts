@@ -144,6 +144,10 @@ describe("queries", () => {
     expect(node.of(wire.CLOSE)).toEqual([]); // the other subscriber
     const other = client.query(Post, "other");
     other.subscribe(() => {})();
+    vi.advanceTimersByTime(20_000);
+    expect(node.of(wire.CLOSE)).toEqual([]); // somebody may wait for its rows
+    node.update([{ query: 2, reset: true }]);
+    other.subscribe(() => {})();
     vi.advanceTimersByTime(2000);
     other.subscribe(() => {})();
     vi.advanceTimersByTime(2000);
