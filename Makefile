@@ -63,7 +63,7 @@ BROWSER = GOOS=js GOARCH=wasm go test -exec "node $(CURDIR)/web/test/exec.mjs"
 test-browser: chromium web/node_modules
 	$(BROWSER) ./storage/indexeddb
 	TEST_SERVER=./internal/echo $(BROWSER) -run Browser ./transport/wsclient
-	node --test web/worker/worker.test.mjs
+	node --test web/worker/worker.test.mjs web/worker/node.test.mjs
 
 web/node_modules: web/package-lock.json web/package.json
 	npm ci --no-audit --no-fund --prefix web

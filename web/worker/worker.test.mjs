@@ -1,57 +1,24 @@
 // Pages, workers and a Go program in a real browser.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { open, serve } from "../test/browser.mjs";
+import { open } from "../test/browser.mjs";
+import { openTab, serveHost } from "./fixture/tab.mjs";
 
-const here = (name) => fileURLToPath(new URL(name, import.meta.url));
-const root = here("../..");
-
-const page = `<!doctype html><link rel="icon" href="data:,"><script type="module" src="/page.test.js"></script>`;
-
-let folder, files, browser;
+let files, browser;
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "ankurah-host-"));
-  const wasm = join(folder, "host.wasm");
-  const env = { ...process.env, GOOS: "js", GOARCH: "wasm" };
-  execFileSync("go", ["build", "-o", wasm, "./webhost/internal/testhost"], { cwd: root, env, stdio: "inherit" });
-  const goroot = execFileSync("go", ["env", "GOROOT"]).toString().trim();
-  files = await serve({
-    "/": page,
-    "/page.js": here("page.js"),
-    "/worker.js": here("worker.js"),
-    "/page.test.js": here("fixture/page.js"),
-    "/build.js": here("fixture/worker.js"),
-    "/wasm_exec.js": join(goroot, "lib/wasm/wasm_exec.js"),
-    "/host.wasm": wasm,
-  });
+  files = await serveHost("./webhost/internal/testhost");
   browser = await open();
 });
 
 after(async () => {
   await browser?.close();
   await files?.close();
-  if (folder) rmSync(folder, { recursive: true });
 });
 
-/** Opens a tab that is connected to a host. Each test has a database of its own. */
-async function tab(name, { kind = "shared", build = "a" } = {}) {
-  const tab = await browser.context.newPage();
-  tab.on("console", (message) => /^(panic|exit code|goroutine)/.test(message.text()) || console.error(message.text()));
-  await tab.goto(files.url);
-  await tab.waitForFunction(() => globalThis.start);
-  await tab.evaluate(([...args]) => globalThis.start(...args), [name, kind, build]);
-  return Object.assign(tab, {
-    ask: (text) => tab.evaluate((text) => globalThis.ask(text), text),
-    event: (type, n = 0) => tab.evaluate(([type, n]) => globalThis.event(type, n), [type, n]),
-  });
-}
+/** Opens a tab. Each test has a database of its own. */
+const tab = (name, options) => openTab(browser, files.url, name, options);
 
 for (const kind of ["shared", "dedicated", "page"]) {
   test(`frames arrive whole and in order: ${kind}`, async () => {
