@@ -2,6 +2,8 @@
 
 package indexeddb
 
+import "testing"
+
 // Await is await, for tests.
 var Await = await
 
@@ -9,20 +11,22 @@ var Await = await
 // the memory.
 func (s *Store) Drop() { s.db.close() }
 
-// Look reads what is in a database that may be open.
-func Look(name string) (map[string]string, error) {
+// Look returns what reads a database that may be open elsewhere.
+func Look(t *testing.T, name string) func() map[string]string {
 	d, err := open(name, false)
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	defer d.close()
-	b, err := d.page(nil)
-	if err != nil {
-		return nil, err
+	t.Cleanup(d.close)
+	return func() map[string]string {
+		b, err := d.page(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, w := range b.Writes {
+			got[string(w.Key)] = string(w.Value)
+		}
+		return got
 	}
-	got := map[string]string{}
-	for _, w := range b.Writes {
-		got[string(w.Key)] = string(w.Value)
-	}
-	return got, nil
 }

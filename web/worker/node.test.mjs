@@ -10,6 +10,7 @@ import { after, before, test } from "node:test";
 import { open } from "../test/browser.mjs";
 import { openTab, root, serveHost } from "./fixture/tab.mjs";
 
+const limit = { timeout: 60_000 };
 let folder, files, server;
 const browsers = [];
 
@@ -49,7 +50,7 @@ async function until(tab, request, want) {
   assert.equal(got, want);
 }
 
-test("two tabs and two browsers, a server that is away, and a worker that is killed", async () => {
+test("two tabs and two browsers, a server that is away, and a worker that is killed", limit, async () => {
   const a = await tab(0);
   assert.equal(await a.ask("add 1"), "");
   assert.equal(await a.ask("list"), "1"); // at once

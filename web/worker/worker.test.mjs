@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { open } from "../test/browser.mjs";
 import { openTab, serveHost } from "./fixture/tab.mjs";
 
+const limit = { timeout: 60_000 };
 let files, browser;
 
 before(async () => {
@@ -21,7 +22,7 @@ after(async () => {
 const tab = (name, options) => openTab(browser, files.url, name, options);
 
 for (const kind of ["shared", "dedicated", "page"]) {
-  test(`frames arrive whole and in order: ${kind}`, async () => {
+  test(`frames arrive whole and in order: ${kind}`, limit, async () => {
     const a = await tab(`frames-${kind}`, { kind });
     assert.deepEqual(await a.evaluate(() => globalThis.echo([0, 1, 300, 70_000, 8 << 20, ...Array(500).fill(20)])), true);
     assert.equal((await a.event("ready")).persistent, true);
@@ -30,7 +31,7 @@ for (const kind of ["shared", "dedicated", "page"]) {
   });
 }
 
-test("tabs share one program, which outlives the first", async () => {
+test("tabs share one program, which outlives the first", limit, async () => {
   const a = await tab("shared");
   assert.equal(await a.ask("count"), "1");
   const b = await tab("shared");
@@ -47,7 +48,7 @@ test("tabs share one program, which outlives the first", async () => {
   await c.close();
 });
 
-test("pages notice a panic within 100 ms, and start the program again", async () => {
+test("pages notice a panic within 100 ms, and start the program again", limit, async () => {
   const a = await tab("panic");
   const b = await tab("panic");
   assert.equal(await a.ask("count"), "1");
@@ -62,7 +63,7 @@ test("pages notice a panic within 100 ms, and start the program again", async ()
   await Promise.all([a.close(), b.close()]);
 });
 
-test("pages notice that a worker was killed, and start another", async () => {
+test("pages notice that a worker was killed, and start another", limit, async () => {
   const a = await tab("killed");
   assert.equal(await a.ask("count"), "1");
   const took = await a.evaluate(() => globalThis.timeToLoss("kill"));
@@ -71,7 +72,7 @@ test("pages notice that a worker was killed, and start another", async () => {
   await a.close();
 });
 
-test("a connection that the program ends is made again", async () => {
+test("a connection that the program ends is made again", limit, async () => {
   const a = await tab("over");
   await a.evaluate(() => globalThis.timeToLoss("over"));
   assert.equal((await a.event("lost")).reason, "frame too large");
@@ -79,7 +80,7 @@ test("a connection that the program ends is made again", async () => {
   await a.close();
 });
 
-test("two builds never have one database", async () => {
+test("two builds never have one database", limit, async () => {
   const a = await tab("builds", { build: "a" });
   assert.equal(await a.ask("count"), "1");
   const b = await tab("builds", { build: "b" });
@@ -93,7 +94,7 @@ test("two builds never have one database", async () => {
   await b.close();
 });
 
-test("dedicated workers: one has the database, the others work in memory", async () => {
+test("dedicated workers: one has the database, the others work in memory", limit, async () => {
   const a = await tab("dedicated", { kind: "dedicated" });
   assert.equal(await a.ask("count"), "1");
   const b = await tab("dedicated", { kind: "dedicated" });
