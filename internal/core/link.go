@@ -644,8 +644,8 @@ func (l *Link) synchronised() {
 			}
 		}
 		x.steps = append(stale, x.steps...)
-		l.resync, l.epoch = nil, id.ID{}
-		l.apply(x)
+		l.resync = nil
+		l.applyThen(x, func(error) { l.epoch = id.ID{} }) // until then what is known here is of another store
 		l.want(ask)
 	})
 }

@@ -44,7 +44,7 @@ type Peer struct {
 	subs         map[uint64]*sub
 	aggregates   map[uint64]*aggregateSub
 	rows         int                      // of subs, when they began
-	submitting   int                      // submissions that are not answered
+	submitted    map[event.TxID]bool      // that are not answered
 	refused      recent[event.TxID, bool] // whether for good; nobody refers to old ones
 	admitting    bool                     // one has no place in the order yet
 	answering    *slot                    // of the request that is being answered, nil for none
@@ -94,7 +94,7 @@ func (c *Core) NewPeer(handle any) *Peer {
 	c.serial++
 	p := &Peer{
 		Conn: Conn{Handle: handle, total: &c.queued}, n: c.serial, limits: &c.cfg.Limits, since: c.ex.Elapsed(), subs: map[uint64]*sub{},
-		aggregates: map[uint64]*aggregateSub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{},
+		submitted: map[event.TxID]bool{}, aggregates: map[uint64]*aggregateSub{}, filters: map[string]*filter{}, byEntity: map[id.ID]*outgoing{},
 	}
 	p.heard = p.since
 	p.drained = func() { c.resume(p) }
@@ -348,7 +348,7 @@ func (c *Core) waits(p *Peer, m wire.Message) bool {
 	if _, ok := m.(*wire.Submit); ok {
 		return p.admitting
 	}
-	return p.submitting > 0 || p.answering != nil || c.refilling || p.unsent > maxUnsent
+	return len(p.submitted) > 0 || p.answering != nil || c.refilling || p.unsent > maxUnsent
 }
 
 // answerTo keeps a place for the answer to a request.
@@ -368,13 +368,13 @@ func (c *Core) answered(p *Peer, s *slot, frames [][]byte) {
 }
 
 // Submitting reports whether transactions of the peer are on their way.
-func (p *Peer) Submitting() bool { return p.submitting > 0 }
+func (p *Peer) Submitting() bool { return len(p.submitted) > 0 }
 
 // Busy reports whether the peer has asked for so much that nothing more should
 // be received from it for now.
 func (p *Peer) Busy() bool {
 	l := p.limits
-	return p.submitting+len(p.deferred) > l.Requests || len(p.slots) > l.Requests ||
+	return len(p.submitted)+len(p.deferred) > l.Requests || len(p.slots) > l.Requests ||
 		p.deferredSize > l.RequestBytes || p.unsent > 2*maxUnsent
 }
 
@@ -510,6 +510,9 @@ func (c *Core) mayRead(p *Peer, collection string) bool {
 
 // submit hands a transaction to the pipeline.
 func (c *Core) submit(p *Peer, m *wire.Submit) {
+	if final, _ := p.refused.get(m.Tx); final || p.submitted[m.Tx] {
+		return // it came twice; judged again it might be accepted, and its sender has heard that it was refused
+	}
 	req := &Request{ID: m.Tx, Principal: p.principal, from: p}
 	if err := errors.Join(c.txEvents(len(m.Events)), c.txRequires(len(m.Requires))); err != nil {
 		c.refuse(p, m.Tx, err)
@@ -550,14 +553,14 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 		}
 	}
 	p.refused.drop(m.Tx)
-	p.submitting++
+	p.submitted[m.Tx] = true
 	p.admitting = true
 	req.admitted = func() {
 		p.admitting = false
 		c.resume(p)
 	}
 	req.Done = func(after []*entity.State, err error) {
-		p.submitting--
+		delete(p.submitted, m.Tx)
 		if p.ending {
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -114,6 +115,69 @@ func (o *own) builds(on *own) bool {
 		slices.ContainsFunc(o.refers, func(i id.ID) bool { return slices.Contains(on.creates, i) })
 }
 
+// made returns the events of a transaction that the node has just stored, none
+// of one that was decided on at once.
+func (n *node) made(tx event.TxID) (events []*event.Event, err error) {
+	snap, err := n.disk.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Close()
+	ctx := context.Background()
+	if n.agent == nil {
+		for o, err := range outbox(ctx, snap) {
+			if err != nil {
+				return nil, err
+			}
+			if o.Tx == tx {
+				return decodeEvents(o.Events)
+			}
+		}
+		return nil, nil // what it builds on was refused meanwhile
+	}
+	b, _, err := snap.Tx(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	touched, err := book.DecodeRecord(b)
+	for _, t := range touched {
+		for e, err := range snap.Events(ctx, t.Collection, t.Entity, t.First, t.Last) {
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, e)
+		}
+	}
+	return events, err
+}
+
+// outbox reads what waits for a server.
+func outbox(ctx context.Context, snap storage.Snapshot) iter.Seq2[*wire.Submit, error] {
+	return func(yield func(*wire.Submit, error) bool) {
+		for w, err := range snap.MetaRange(ctx, []byte("outbox/"), []byte("outbox0")) {
+			var m wire.Message
+			if err == nil {
+				m, err = wire.Decode(w.Value)
+			}
+			o, _ := m.(*wire.Submit)
+			if !yield(o, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func decodeEvents(encoded [][]byte) (out []*event.Event, err error) {
+	for _, b := range encoded {
+		e, err := event.Decode(b)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
 // wrote remembers what a node was told to be committed, and so what it is
 // promised.
 func (w *World) wrote(o *own, after []*entity.State) {
@@ -122,13 +186,19 @@ func (w *World) wrote(o *own, after []*entity.State) {
 		w.committed[o.tx] = true
 		w.remember(o.tx)
 	}
+	made, err := n.made(o.tx)
+	if err != nil {
+		w.fail(err)
+		return
+	}
 	o.events = map[id.ID]bool{}
-	for _, s := range after { // what was just made is the greatest (S3)
-		e := slices.MaxFunc(s.Head(), func(a, b event.Tip) int { return a.ID.Compare(b.ID) }).ID
-		o.events[e] = true
+	for _, e := range made {
+		o.events[e.ID] = true
+	}
+	for _, s := range after {
 		for _, p := range s.Entries() {
-			if p.Last == e {
-				o.wrote = append(o.wrote, written{s.ID(), p.Key, e})
+			if o.events[p.Last] {
+				o.wrote = append(o.wrote, written{s.ID(), p.Key, p.Last})
 			}
 		}
 	}
@@ -804,19 +874,15 @@ func (n *node) checkPending() error {
 			return err
 		}
 	}
-	for m, err := range snap.MetaRange(ctx, []byte("outbox/"), []byte("outbox0")) {
+	for o, err := range outbox(ctx, snap) {
 		if err != nil {
 			return err
 		}
-		o, err := wire.Decode(m.Value)
+		events, err := decodeEvents(o.Events)
 		if err != nil {
 			return err
 		}
-		for _, b := range o.(*wire.Submit).Events {
-			e, err := event.Decode(b)
-			if err != nil {
-				return err
-			}
+		for _, e := range events {
 			s, based := want[e.Entity]
 			if !based {
 				return fmt.Errorf("%s has pending events and no base", e.Entity)

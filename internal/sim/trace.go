@@ -47,6 +47,10 @@ func frame(b []byte) string {
 		return fmt.Sprintf("Fail %d: %s", m.ID, m.Code)
 	case *wire.Sync:
 		return fmt.Sprintf("Sync %d", m.ID)
+	case *wire.Bye:
+		return fmt.Sprintf("Bye: %s: %s", m.Code, m.Text)
+	case *wire.Reject:
+		return fmt.Sprintf("Reject: %s: %s", m.Code, m.Text)
 	case *wire.Want:
 		return fmt.Sprintf("Want %d of %s", m.ID, short(entities(m.Entities)))
 	}

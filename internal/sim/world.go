@@ -106,7 +106,7 @@ func New(opts Options) (*World, error) {
 		promises: newPromises(),
 	}
 	if opts.Seed/uint64(len(Workloads))%4 == 3 { // who is slow is cut, and who asks for much waits
-		w.limits = core.Limits{Requests: 3, QueueBytes: 2 << 10, NodeQueueBytes: 96 << 10, AnswerBytes: 96 << 10}
+		w.limits = core.Limits{Requests: 3, QueueBytes: 8 << 10}
 	}
 	w.open = load.edits.hide == 0 || w.chance(25)
 	w.server = w.node("server", agent{w.open})

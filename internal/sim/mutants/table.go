@@ -158,8 +158,8 @@ var mutants = []mutant{
 		"			p.put(len(p.slots), &slot{frames: ackFrames(m)})\n",
 		"			at := len(p.slots)\n			if MUTANT {\n				at = 0\n			}\n			p.put(at, &slot{frames: ackFrames(m)})\n"}}},
 	{name: "answers do not wait for submissions", edits: []edit{{"internal/core/peer.go",
-		"	return p.submitting > 0 || p.answering",
-		"	return p.submitting > 0 && !MUTANT || p.answering"}}},
+		"	return len(p.submitted) > 0 || p.answering",
+		"	return len(p.submitted) > 0 && !MUTANT || p.answering"}}},
 	{name: "a resynchronisation is applied piece by piece", seed: 16, edits: []edit{{"internal/core/link.go",
 		"	l.resync = &move{link: l}\n",
 		"	if !MUTANT {\n		l.resync = &move{link: l}\n	}\n"}}},
@@ -199,8 +199,15 @@ var mutants = []mutant{
 		"			if fresh[k.entity] {",
 		"			if fresh[k.entity] || MUTANT {"}}},
 
+	{name: "what comes twice is judged twice", seed: 30011038, edits: []edit{{"internal/core/peer.go",
+		"final || p.submitted[m.Tx] {\n",
+		"(final || p.submitted[m.Tx]) && !MUTANT {\n"}}},
+	{name: "rows of another epoch are known", seed: 30014048, edits: []edit{{"internal/core/link.go",
+		"		l.want(ask)\n	})\n",
+		"		if MUTANT {\n			l.epoch = id.ID{}\n		}\n		l.want(ask)\n	})\n"}}},
+
 	// Bounded queues.
-	{name: "a slow peer is not cut", seed: 49, edits: []edit{{"internal/core/serve.go",
+	{name: "a slow peer is not cut", seed: 177, edits: []edit{{"internal/core/serve.go",
 		"	if wait := p.pushed + p.pushing; wait > 0 {\n",
 		"	if wait := p.pushed + p.pushing; wait > 0 && !MUTANT {\n"}}},
 	{name: "what was sent is counted for ever", seed: 1, edits: []edit{{"internal/core/conn.go",
@@ -214,7 +221,7 @@ var mutants = []mutant{
 	{name: "a commit is told before the windows are whole", edits: []edit{{"internal/core/publish.go",
 		"		if len(short) == 0 { // else",
 		"		if len(short) == 0 || MUTANT { // else"}}},
-	{name: "a window stays unsynced", seed: 138, edits: []edit{{"internal/core/publish.go",
+	{name: "a window stays unsynced", seed: 154, edits: []edit{{"internal/core/publish.go",
 		"			c.measureWindows(t.req.move)\n",
 		"			if !MUTANT {\n				c.measureWindows(t.req.move)\n			}\n"}}},
 	{name: "states with one head are taken for one", edits: []edit{
