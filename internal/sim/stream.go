@@ -164,12 +164,13 @@ func (n *node) checkTogether() {
 }
 
 func (n *node) checkWhole(rows map[id.ID]*entity.State) {
+	pending := n.core.PendingIn(collection) // what is upon them may look like a state of the server
 	for _, j := range n.w.joint {
 		var has, lacks id.ID
 		for _, part := range j {
 			s := rows[part.entity]
 			switch {
-			case s == nil || !n.w.isServers(s):
+			case s == nil || slices.Contains(pending, part.entity) || !n.w.isServers(s):
 			case s.Rev() >= part.rev:
 				has = part.entity
 			default:
