@@ -43,11 +43,11 @@ type Peer struct {
 
 	subs         map[uint64]*sub
 	aggregates   map[uint64]*aggregateSub
-	rows         int                      // of subs, when they began
-	submitted    map[event.TxID]bool      // that are not answered
-	refused      recent[event.TxID, bool] // whether for good; nobody refers to old ones
-	admitting    bool                     // one has no place in the order yet
-	answering    *slot                    // of the request that is being answered, nil for none
+	rows         int                         // of subs, when they began
+	submitted    map[event.TxID]bool         // that are not answered
+	refused      recent[event.TxID, verdict] // nobody refers to old ones
+	admitting    bool                        // one has no place in the order yet
+	answering    *slot                       // of the request that is being answered, nil for none
 	resuming     bool
 	deferred     []deferred // wait for them, or for the credential
 	deferredSize int
@@ -510,8 +510,13 @@ func (c *Core) mayRead(p *Peer, collection string) bool {
 
 // submit hands a transaction to the pipeline.
 func (c *Core) submit(p *Peer, m *wire.Submit) {
-	if final, _ := p.refused.get(m.Tx); final || p.submitted[m.Tx] {
-		return // it came twice; judged again it might be accepted, and its sender has heard that it was refused
+	if p.submitted[m.Tx] {
+		return // it came twice, and is answered once
+	}
+	if v, _ := p.refused.get(m.Tx); v.judged && v.code.Final() {
+		// Judged again it might be accepted, and its sender has heard otherwise.
+		c.send(&p.Conn, &wire.Refuse{Tx: m.Tx, Code: v.code, Text: "it was refused before", Now: c.ex.Now()})
+		return
 	}
 	req := &Request{ID: m.Tx, Principal: p.principal, from: p}
 	if err := errors.Join(c.txEvents(len(m.Events)), c.txRequires(len(m.Requires))); err != nil {
@@ -543,8 +548,8 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 		return
 	}
 	for _, t := range m.After {
-		if final, refused := p.refused.get(t); refused {
-			if final {
+		if v, refused := p.refused.get(t); refused {
+			if v.code.Final() {
 				c.refuse(p, m.Tx, dependsOnRefused{})
 			} else {
 				c.refuse(p, m.Tx, &afterError{t})
@@ -567,6 +572,7 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 		switch {
 		case err != nil:
 			c.refuse(p, m.Tx, err)
+			p.refused.put(m.Tx, verdict{codeOf(err), true})
 		case !req.acked:
 			c.ackKnown(p, req)
 		}
@@ -588,9 +594,16 @@ func (e *afterError) Error() string {
 }
 func (e *afterError) Unwrap() error { return ErrUnknownParent }
 
+// verdict is why a transaction was refused, and whether it was looked at as a
+// whole: what cannot be read may be sent again, as it should be.
+type verdict struct {
+	code   wire.Code
+	judged bool
+}
+
 func (c *Core) refuse(p *Peer, t event.TxID, err error) {
 	p.refused.age()
-	p.refused.put(t, codeOf(err).Final())
+	p.refused.put(t, verdict{code: codeOf(err)})
 	c.send(&p.Conn, &wire.Refuse{Tx: t, Code: codeOf(err), Text: textOf(err), Now: c.ex.Now()})
 }
 

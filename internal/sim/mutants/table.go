@@ -200,8 +200,11 @@ var mutants = []mutant{
 		"			if fresh[k.entity] || MUTANT {"}}},
 
 	{name: "what comes twice is judged twice", seed: 30011038, edits: []edit{{"internal/core/peer.go",
-		"final || p.submitted[m.Tx] {\n",
-		"(final || p.submitted[m.Tx]) && !MUTANT {\n"}}},
+		"v.judged && v.code.Final() {\n",
+		"v.judged && v.code.Final() && !MUTANT {\n"},
+		{"internal/core/peer.go",
+			"	if p.submitted[m.Tx] {\n",
+			"	if p.submitted[m.Tx] && !MUTANT {\n"}}},
 	{name: "rows of another epoch are known", seed: 30014048, edits: []edit{{"internal/core/link.go",
 		"		l.want(ask)\n	})\n",
 		"		if MUTANT {\n			l.epoch = id.ID{}\n		}\n		l.want(ask)\n	})\n"}}},
