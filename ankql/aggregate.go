@@ -88,6 +88,26 @@ func columns(group []*Path, items []Aggregate) []string {
 	return out
 }
 
+// Reading returns the selection of the rows that also names what groups and
+// aggregates read behind references: who is told of everything by which a row
+// of it changes knows when a group does.
+func (a *Aggregation) Reading() *Selection {
+	out := *a.Rows
+	read := func(x *Path) {
+		if x != nil && x.Via > 0 {
+			always := &Binary{Op: OpOr, L: &IsNull{X: x}, R: &IsNull{X: x, Not: true}}
+			out.Where = And(out.Where, always)
+		}
+	}
+	for _, x := range a.Group {
+		read(x)
+	}
+	for k := range a.Items {
+		read(a.Items[k].Path)
+	}
+	return &out
+}
+
 // Compare orders two groups by the terms of ORDER BY, then by their keys
 // ascending with nulls last. It is 0 only for keys that are equal.
 func (a *Aggregation) Compare(x, y *Group) int {
@@ -306,7 +326,16 @@ func (a *Aggregation) Key() string {
 // [Bind] does a query for rows. SUM and AVG take numbers; MIN, MAX and GROUP BY
 // take whatever has an order. Every error is a [*BindError].
 func BindAggregate(q *Query, m *schema.Model, collection string, args ...any) (*Aggregation, error) {
-	b := &binder{model: m, collection: collection, text: q.text}
+	return (&binder{model: m, collection: collection, text: q.text}).bindAggregate(q, args)
+}
+
+// BindAggregateAcross is [BindAggregate] for selections whose paths may go
+// through references.
+func BindAggregateAcross(q *Query, models Models, collection string, args ...any) (*Aggregation, error) {
+	return (&binder{model: models(collection), models: models, collection: collection, text: q.text}).bindAggregate(q, args)
+}
+
+func (b *binder) bindAggregate(q *Query, args []any) (*Aggregation, error) {
 	a, err := b.aggregation(q, args)
 	if err != nil {
 		return nil, err
@@ -323,6 +352,16 @@ func (l Limits) BindAggregateTemplate(text string, params []value.Value, m *sche
 		return nil, err
 	}
 	return BindAggregate(q, m, collection, args...)
+}
+
+// BindAggregateTemplateAcross is [Limits.BindAggregateTemplate] for selections
+// whose paths may go through references.
+func (l Limits) BindAggregateTemplateAcross(text string, params []value.Value, models Models, collection string) (*Aggregation, error) {
+	q, args, err := l.template(text, params)
+	if err != nil {
+		return nil, err
+	}
+	return BindAggregateAcross(q, models, collection, args...)
 }
 
 func (b *binder) aggregation(q *Query, args []any) (*Aggregation, *BindError) {
@@ -357,6 +396,7 @@ func (b *binder) aggregation(q *Query, args []any) (*Aggregation, *BindError) {
 		}
 		a.Order = append(a.Order, term)
 	}
+	rows.Links = b.links // those of groups and aggregates, too
 	return a, nil
 }
 

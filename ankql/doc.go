@@ -44,6 +44,10 @@
 // numbers are int64 (9.0 and 9 are one group), and SUM and AVG pass over what is
 // no number.
 //
+// All of it may go through references: `SELECT COUNT(*), MAX(album.year) WHERE
+// album.artist.name = 'Muse' GROUP BY album.name`. What a reference does not lead
+// to is null.
+//
 // # Meaning
 //
 // Three-valued logic as in SQL: a missing value is null, a comparison with null

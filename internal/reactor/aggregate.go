@@ -13,6 +13,8 @@ import (
 // commits do to its rows. It keeps no rows itself, unless a check decides on
 // them: what that let in is what has to be taken away again.
 type Aggregate struct {
+	subscriber
+
 	table *agg.Table
 	allow func(*entity.State) bool // nil: every entity
 	in    map[id.ID]*entity.State  // with allow: the rows

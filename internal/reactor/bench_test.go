@@ -49,7 +49,7 @@ func BenchmarkRoute(b *testing.B) {
 				start := rx.Stats().Offered
 				b.ResetTimer()
 				for range b.N {
-					rx.Apply([]reactor.Change{back}, func(q *reactor.Query) { q.Take() }, unfailing(b))
+					rx.Apply([]reactor.Change{back}, func(q reactor.Subscriber) { q.(*reactor.Query).Take() }, unfailing(b))
 				}
 				b.ReportMetric(float64(rx.Stats().Offered-start)/float64(b.N), "offered")
 				b.ReportMetric(each, "bytes/query")
@@ -81,7 +81,7 @@ func BenchmarkWindow(b *testing.B) {
 			for b.Loop() {
 				c := w.change("album", w.ids[k%100], year1((k*37)%60)...)
 				k++
-				rx.Apply([]reactor.Change{c}, func(q *reactor.Query) { q.Take() }, unfailing(b))
+				rx.Apply([]reactor.Change{c}, func(q reactor.Subscriber) { q.(*reactor.Query).Take() }, unfailing(b))
 			}
 		})
 	}

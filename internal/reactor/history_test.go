@@ -60,7 +60,7 @@ func (h history) run(t testing.TB) (why string) {
 	}
 	var st stats
 	watchers := make([]*watcher, len(h.queries))
-	at := map[*reactor.Query]*watcher{}
+	at := map[reactor.Subscriber]*watcher{}
 	for k, n := range h.queries {
 		r := h.stream(1, n)
 		watchers[k] = watch(w, w.selection(r, m), allowance(r), &st)
@@ -73,10 +73,10 @@ func (h history) run(t testing.TB) (why string) {
 	return ""
 }
 
-func (h history) commit(w *world, rx *reactor.Reactor, m *schema.Model, n int, watchers []*watcher, at map[*reactor.Query]*watcher) {
+func (h history) commit(w *world, rx *reactor.Reactor, m *schema.Model, n int, watchers []*watcher, at map[reactor.Subscriber]*watcher) {
 	changes := w.mutate(h.stream(2, n), m)
 	touched := map[*watcher]bool{}
-	rx.Apply(changes, func(q *reactor.Query) { touched[at[q]] = true }, unfailing(w.t))
+	rx.Apply(changes, func(q reactor.Subscriber) { touched[at[q]] = true }, unfailing(w.t))
 	for _, x := range watchers {
 		x.since = [][]reactor.Change{changes}
 		x.refill()

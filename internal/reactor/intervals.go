@@ -12,7 +12,7 @@ type intervals struct {
 
 type node struct {
 	interval
-	queries     []*Query
+	queries     []*subscriber
 	rank        uint64
 	most        string // the greatest hi of the subtree
 	left, right *node
@@ -35,7 +35,7 @@ func later(a, b string) string {
 	return max(a, b)
 }
 
-func (t *intervals) add(i interval, q *Query) {
+func (t *intervals) add(i interval, q *subscriber) {
 	t.rank += 0x9E3779B97F4A7C15 // splitmix64
 	r := t.rank
 	r = (r ^ r>>30) * 0xBF58476D1CE4E5B9
@@ -43,10 +43,10 @@ func (t *intervals) add(i interval, q *Query) {
 	t.root = t.root.add(i, q, r^r>>31)
 }
 
-func (n *node) add(i interval, q *Query, rank uint64) *node {
+func (n *node) add(i interval, q *subscriber, rank uint64) *node {
 	switch {
 	case n == nil:
-		return &node{interval: i, queries: []*Query{q}, rank: rank, most: i.hi}
+		return &node{interval: i, queries: []*subscriber{q}, rank: rank, most: i.hi}
 	case i == n.interval:
 		n.queries = append(n.queries, q)
 		return n
@@ -63,9 +63,9 @@ func (n *node) add(i interval, q *Query, rank uint64) *node {
 	return n
 }
 
-func (t *intervals) remove(i interval, q *Query) { t.root = t.root.remove(i, q) }
+func (t *intervals) remove(i interval, q *subscriber) { t.root = t.root.remove(i, q) }
 
-func (n *node) remove(i interval, q *Query) *node {
+func (n *node) remove(i interval, q *subscriber) *node {
 	switch {
 	case n == nil:
 		return nil
@@ -125,9 +125,9 @@ func (n *node) rotateLeft() *node {
 }
 
 // holding calls f with the queries of all intervals that hold key.
-func (t *intervals) holding(key string, f func([]*Query)) { t.root.holding(key, f) }
+func (t *intervals) holding(key string, f func([]*subscriber)) { t.root.holding(key, f) }
 
-func (n *node) holding(key string, f func([]*Query)) {
+func (n *node) holding(key string, f func([]*subscriber)) {
 	for n != nil && reaches(n.most, key) {
 		n.left.holding(key, f)
 		if key < n.lo {

@@ -19,7 +19,7 @@ func TestIntervals(t *testing.T) {
 	}
 	type entry struct {
 		interval
-		q *Query
+		q *subscriber
 	}
 	for range 200 {
 		var tree intervals
@@ -30,7 +30,7 @@ func TestIntervals(t *testing.T) {
 				tree.remove(all[k].interval, all[k].q)
 				all = slices.Delete(all, k, k+1)
 			} else {
-				e := entry{interval{text(), text()}, &Query{}}
+				e := entry{interval{text(), text()}, &subscriber{}}
 				if e.hi != "" && e.hi <= e.lo {
 					e.hi = e.lo + "a"
 				}
@@ -38,8 +38,8 @@ func TestIntervals(t *testing.T) {
 				all = append(all, e)
 			}
 			key := text()
-			found := map[*Query]int{}
-			tree.holding(key, func(qs []*Query) {
+			found := map[*subscriber]int{}
+			tree.holding(key, func(qs []*subscriber) {
 				for _, q := range qs {
 					found[q]++
 				}
@@ -67,7 +67,7 @@ func TestIntervalsAreBalanced(t *testing.T) {
 	key := func(n int) string { return string([]byte{byte(n >> 16), byte(n >> 8), byte(n)}) }
 	const n = 100_000
 	for k := range n {
-		tree.add(interval{key(k), key(k + 1)}, &Query{})
+		tree.add(interval{key(k), key(k + 1)}, &subscriber{})
 	}
 	var depth func(*node) int
 	depth = func(n *node) int {

@@ -202,22 +202,22 @@ func (c *collection) registerBehind(q *Query) {
 		}
 		routes, ok := c.routesBehind(q, k)
 		if !ok {
-			c.register(q, nil, false)
+			c.register(&q.subscriber, nil, false)
 			return
 		}
 		all = append(all, routes...)
 	}
-	c.register(q, all, true)
+	c.register(&q.subscriber, all, true)
 }
 
-// registration is that a query is offered the changes of a collection.
+// registration is that a subscriber is offered the changes of a collection.
 type registration struct {
 	in     *collection
 	routes []route
 	routed bool // else every change
 }
 
-func (r *registration) remove(q *Query) {
+func (r *registration) remove(q *subscriber) {
 	r.in.n--
 	if !r.routed {
 		r.in.rest = without(r.in.rest, q)

@@ -45,7 +45,11 @@ func (c *RowChange) Row() ankql.Row {
 // rows that leave can be replaced without reading: it knows every matching row
 // up to bound. A nil bound is no bound: it knows all of them.
 type Query struct {
-	Owner any // the caller's
+	subscriber
+
+	// Every has rows reported as updated whenever what they refer to may be
+	// another, also where no event is known to be the cause.
+	Every bool
 
 	sel   *ankql.Selection
 	allow func(*entity.State) bool // nil: every entity
@@ -66,16 +70,6 @@ type Query struct {
 	unread Unread // what links have to be read for
 
 	forgot bool // the rows have to be read again
-
-	// Of the reactor that it is registered with.
-	regs     []registration
-	residual bool
-	round    uint64
-	run      []Change // that are to be offered
-	first    int      // of the changes of the commit, in run
-	last     int
-
-	offered, touched uint64
 }
 
 // touch is a change of a row, and what the row was before.
@@ -83,10 +77,6 @@ type touch struct {
 	Change
 	was *entity.State // nil: it was none
 }
-
-// Counts returns how many changes the query evaluated, and how many commits
-// concerned its rows.
-func (q *Query) Counts() (offered, touched uint64) { return q.offered, q.touched }
 
 // NewQuery returns a query without rows; [Query.Reset] gives it some. allow
 // decides on entities beside the selection, nil allows all.
@@ -424,7 +414,7 @@ func (q *Query) membership(changes []touch) []RowChange {
 		after := q.byID[c.After.ID()]
 		switch {
 		case c.was != nil && after != nil:
-			if len(c.Events) > 0 && (c.was != after || q.links != nil) {
+			if (len(c.Events) > 0 || q.Every) && (c.was != after || q.links != nil) {
 				rest = append(rest, q.changed(RowChange{Kind: Updated, Before: c.was, After: after, Events: c.Events}))
 			}
 		case after != nil:
@@ -461,7 +451,7 @@ func (q *Query) difference(shown []*entity.State, commits [][]Change) []RowChang
 		was, there := old[s.ID()]
 		delete(old, s.ID())
 		moved := behind[s.ID()]
-		if there && len(moved) == 0 && alike(was, s) {
+		if there && len(moved) == 0 && !q.Every && alike(was, s) {
 			continue
 		}
 		r := RowChange{Kind: Added, After: s}

@@ -334,14 +334,14 @@ func TestReactor(t *testing.T) {
 		return q
 	}
 	album, also, artist, none := query("album"), query("album"), query("artist"), query("label")
-	var touched []*reactor.Query
-	apply := func(changes ...reactor.Change) []*reactor.Query {
+	var touched []reactor.Subscriber
+	apply := func(changes ...reactor.Change) []reactor.Subscriber {
 		touched = nil
-		rx.Apply(commit(changes...), func(q *reactor.Query) { touched = append(touched, q) }, unfailing(t))
+		rx.Apply(commit(changes...), func(q reactor.Subscriber) { touched = append(touched, q) }, unfailing(t))
 		return touched
 	}
 	one, other := w.change("album", id.ID{}, year(1)), w.change("artist", id.ID{}, year(2))
-	if got := apply(one, other, w.change("zebra", id.ID{})); !slices.Equal(got, []*reactor.Query{album, also, artist}) {
+	if got := apply(one, other, w.change("zebra", id.ID{})); !slices.Equal(got, []reactor.Subscriber{album, also, artist}) {
 		t.Errorf("%d queries are touched", len(got))
 	}
 	if album.Len() != 1 || artist.Len() != 1 || none.Len() != 0 {
@@ -354,7 +354,7 @@ func TestReactor(t *testing.T) {
 	if rx.Stats().Queries != 2 {
 		t.Errorf("%d queries are left", rx.Stats().Queries)
 	}
-	if got := apply(w.change("album", one.After.ID(), year(3)), w.change("artist", other.After.ID(), year(3))); !slices.Equal(got, []*reactor.Query{album}) {
+	if got := apply(w.change("album", one.After.ID(), year(3)), w.change("artist", other.After.ID(), year(3))); !slices.Equal(got, []reactor.Subscriber{album}) {
 		t.Errorf("%d queries are touched after two left", len(got))
 	}
 	if got := apply(); len(got) > 0 {

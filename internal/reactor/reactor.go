@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/id"
 )
@@ -29,26 +30,58 @@ func In(commit []Change, collection string) []Change {
 	return commit[lo:hi]
 }
 
-// Reactor routes commits to queries: a commit costs as much as there are
-// queries that its old and new values concern, however many are registered
-// (S58). Queries that no value leads to are offered every commit in their
-// collection.
+// Subscriber is what commits are routed to: a [Query] or an [Aggregate].
+type Subscriber interface {
+	// Selection returns which rows are concerned.
+	Selection() *ankql.Selection
+	// Apply takes the changes of one commit in the selection's collection, sorted
+	// by entity, and reports whether they concern the rows.
+	Apply(changes []Change) bool
+
+	routing() *subscriber
+}
+
+// subscriber is what the reactor keeps of a Subscriber.
+type subscriber struct {
+	Owner any // the caller's
+
+	is       Subscriber // since it is registered
+	regs     []registration
+	residual bool
+	round    uint64
+	run      []Change // that are to be offered
+	first    int      // of the changes of the commit, in run
+	last     int
+
+	offered, touched uint64
+}
+
+func (s *subscriber) routing() *subscriber { return s }
+
+// Counts returns how many changes the subscriber evaluated, and how many
+// commits concerned its rows.
+func (s *subscriber) Counts() (offered, touched uint64) { return s.offered, s.touched }
+
+// Reactor routes commits to live queries and live aggregates: a commit costs as
+// much as there are subscribers that its old and new values concern, however
+// many are registered (S58). Those that no value leads to are offered every
+// commit in their collection.
 type Reactor struct {
-	byCollection map[string]*collection // what queries select from
+	byCollection map[string]*collection // what is selected from
 	behind       map[string]*collection // what their links lead to
 	stats        Stats
 
 	// Of the commit that is being applied.
 	round   uint64
-	changes []Change // in one collection
-	at      int      // the one that is being routed
-	hits    []*Query // that some concern
-	hit     func([]*Query)
+	changes []Change      // in one collection
+	at      int           // the one that is being routed
+	hits    []*subscriber // that some concern
+	hit     func([]*subscriber)
 }
 
 // Stats counts what a reactor has and what it did.
 type Stats struct {
-	Queries  int    // registered
+	Queries  int    // registered, aggregates among them
 	Residual int    // of them, offered every commit in their collection, or every one of an entity that has some property
 	Commits  uint64 // applied
 	Changes  uint64 // of entities in them
@@ -63,17 +96,22 @@ func New() *Reactor {
 	return r
 }
 
-// Add registers a query.
-func (r *Reactor) Add(q *Query) {
-	c := in(r.byCollection, q.sel.Collection)
-	routes, cost, ok := c.routes(q.sel.Where)
-	c.register(q, routes, ok)
-	q.residual = !ok || cost >= costNotNull
-	for _, name := range behind(q.sel) {
-		in(r.behind, name).registerBehind(q)
+// Add registers a subscriber. What an aggregate's rows refer to it does not
+// follow: the rows of a selection with links are kept by a [Query].
+func (r *Reactor) Add(x Subscriber) {
+	s, sel := x.routing(), x.Selection()
+	s.is = x
+	c := in(r.byCollection, sel.Collection)
+	routes, _, ok := c.routes(sel.Where)
+	c.register(s, routes, ok)
+	s.residual = !ok || slices.ContainsFunc(routes, route.present)
+	if q, ok := x.(*Query); ok {
+		for _, name := range behind(sel) {
+			in(r.behind, name).registerBehind(q)
+		}
 	}
 	r.stats.Queries++
-	if q.residual {
+	if s.residual {
 		r.stats.Residual++
 	}
 }
@@ -87,37 +125,38 @@ func in(m map[string]*collection, name string) *collection {
 	return c
 }
 
-// Remove forgets a query; it does nothing for one that is not registered.
-func (r *Reactor) Remove(q *Query) {
-	if q.regs == nil {
+// Remove forgets a subscriber; it does nothing for one that is not registered.
+func (r *Reactor) Remove(x Subscriber) {
+	s := x.routing()
+	if s.regs == nil {
 		return
 	}
 	r.stats.Queries--
-	if q.residual {
+	if s.residual {
 		r.stats.Residual--
 	}
-	for k := range q.regs {
-		x := &q.regs[k]
-		if x.remove(q); x.in.n > 0 {
+	for k := range s.regs {
+		reg := &s.regs[k]
+		if reg.remove(s); reg.in.n > 0 {
 			continue
 		}
 		if k == 0 {
-			delete(r.byCollection, x.in.name)
+			delete(r.byCollection, reg.in.name)
 		} else {
-			delete(r.behind, x.in.name)
+			delete(r.behind, reg.in.name)
 		}
 	}
-	q.regs = nil
+	s.regs = nil
 }
 
 // Stats returns what there is and what was done.
 func (r *Reactor) Stats() Stats { return r.stats }
 
-// Apply brings every registered query up to a commit. It calls touched for each
-// whose window may have changed, once, or twice one whose rows and what they
-// refer to have; and failed for each that cannot be
-// evaluated: that one is removed, and harms no other.
-func (r *Reactor) Apply(commit []Change, touched func(*Query), failed func(*Query, error)) {
+// Apply brings every subscriber up to a commit. It calls touched for each whose
+// result may have changed, once, or twice one whose rows and what they refer to
+// have; and failed for each that cannot be evaluated: that one is removed, and
+// harms no other.
+func (r *Reactor) Apply(commit []Change, touched func(Subscriber), failed func(Subscriber, error)) {
 	r.stats.Commits++
 	r.stats.Changes += uint64(len(commit))
 	for first, rest := commit, commit; len(rest) > 0; first = rest {
@@ -128,17 +167,17 @@ func (r *Reactor) Apply(commit []Change, touched func(*Query), failed func(*Quer
 		}
 		if c := r.byCollection[name]; c != nil {
 			r.route(c, rest[:n:n])
-			r.offer((*Query).Apply, touched, failed)
+			r.offer(Subscriber.Apply, touched, failed)
 		}
 		if c := r.behind[name]; c != nil {
 			r.route(c, rest[:n:n])
-			r.offer((*Query).noteBehind, touched, failed)
+			r.offer(noteBehind, touched, failed)
 		}
 		rest = rest[n:]
 	}
 }
 
-// route finds the queries that changes in a collection concern.
+// route finds the subscribers that changes in a collection concern.
 func (r *Reactor) route(c *collection, changes []Change) {
 	r.round++
 	r.changes = changes
@@ -155,9 +194,9 @@ func (r *Reactor) route(c *collection, changes []Change) {
 	r.hits = append(r.hits, c.rest...)
 }
 
-// concern notes that the change at hand concerns queries: it joins the run of
-// changes that each is offered.
-func (r *Reactor) concern(qs []*Query) {
+// concern notes that the change at hand concerns subscribers: it joins the run
+// of changes that each is offered.
+func (r *Reactor) concern(qs []*subscriber) {
 	for _, q := range qs {
 		switch {
 		case q.round != r.round:
@@ -173,34 +212,37 @@ func (r *Reactor) concern(qs []*Query) {
 	}
 }
 
-func (r *Reactor) offer(how func(*Query, []Change) bool, touched func(*Query), failed func(*Query, error)) {
-	for _, q := range r.hits {
-		run := q.run
-		q.run = nil
+func (r *Reactor) offer(how func(Subscriber, []Change) bool, touched func(Subscriber), failed func(Subscriber, error)) {
+	for _, s := range r.hits {
+		run := s.run
+		s.run = nil
 		r.stats.Offered += uint64(len(run))
-		q.offered += uint64(len(run))
-		switch is, err := q.try(how, run); {
+		s.offered += uint64(len(run))
+		switch is, err := try(how, s.is, run); {
 		case err != nil:
-			r.Remove(q)
-			failed(q, err)
+			r.Remove(s.is)
+			failed(s.is, err)
 		case is:
 			r.stats.Touched++
-			q.touched++
-			touched(q)
+			s.touched++
+			touched(s.is)
 		}
 	}
 	clear(r.hits)
 	r.hits, r.changes = r.hits[:0], nil
 }
 
-// try applies changes. What the query was given may panic.
-func (q *Query) try(how func(*Query, []Change) bool, changes []Change) (touched bool, err error) {
+// noteBehind offers changes of what links lead to, which only queries follow.
+func noteBehind(x Subscriber, changes []Change) bool { return x.(*Query).noteBehind(changes) }
+
+// try applies changes. What the subscriber was given may panic.
+func try(how func(Subscriber, []Change) bool, x Subscriber, changes []Change) (touched bool, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{v}
 		}
 	}()
-	return how(q, changes), nil
+	return how(x, changes), nil
 }
 
 // PanicError says that a query could not be evaluated.

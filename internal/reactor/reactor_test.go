@@ -323,8 +323,8 @@ func allowance(r *rand.Rand) func(*entity.State) bool {
 	return func(s *entity.State) bool { return s.Value("published").Bool() || s.Value("discs").IsNull() }
 }
 
-func unfailing(t testing.TB) func(*reactor.Query, error) {
-	return func(q *reactor.Query, err error) { t.Errorf("%v: %v", q.Selection(), err) }
+func unfailing(t testing.TB) func(reactor.Subscriber, error) {
+	return func(x reactor.Subscriber, err error) { t.Errorf("%v: %v", x.Selection(), err) }
 }
 
 // S50–S54: after every commit, every query's rows are those of a fresh read,
@@ -345,7 +345,7 @@ func TestRowsAreFresh(t *testing.T) {
 			w.mutate(r, m)
 		}
 		rx := reactor.New()
-		watchers := map[*reactor.Query]*watcher{}
+		watchers := map[reactor.Subscriber]*watcher{}
 		var order []*reactor.Query
 		add := func(x *watcher) {
 			rx.Add(x.q)
@@ -362,8 +362,9 @@ func TestRowsAreFresh(t *testing.T) {
 				for _, q := range order {
 					watchers[q].since = append(watchers[q].since, changes)
 				}
-				touched := map[*reactor.Query]bool{}
-				rx.Apply(changes, func(q *reactor.Query) {
+				touched := map[reactor.Subscriber]bool{}
+				rx.Apply(changes, func(s reactor.Subscriber) {
+					q := s.(*reactor.Query)
 					x := watchers[q]
 					if touched[q] {
 						t.Fatalf("%v is touched twice", q.Selection())

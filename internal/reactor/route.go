@@ -47,9 +47,9 @@ const (
 // pathIndex has the routes that go by what is under one path.
 type pathIndex struct {
 	path     *ankql.Path
-	points   map[string][]*Query
-	elements map[string][]*Query
-	texts    []*Query
+	points   map[string][]*subscriber
+	elements map[string][]*subscriber
+	texts    []*subscriber
 	ranges   intervals
 	n        int // of routes
 }
@@ -58,8 +58,8 @@ type pathIndex struct {
 type collection struct {
 	name  string
 	paths []*pathIndex
-	rest  []*Query // that no route leads to: offered every change
-	n     int      // of queries
+	rest  []*subscriber // that no route leads to: offered every change
+	n     int           // of queries
 }
 
 // under returns the index of what is under a path, which is made if need be.
@@ -76,7 +76,7 @@ func (c *collection) under(p *ankql.Path) *pathIndex {
 
 // register lets changes that take some routes, or all when there are none for
 // it, be offered to a query.
-func (c *collection) register(q *Query, routes []route, routed bool) {
+func (c *collection) register(q *subscriber, routes []route, routed bool) {
 	c.n++
 	if !routed {
 		c.rest = append(c.rest, q)
@@ -93,7 +93,7 @@ func (c *collection) prune() {
 	c.paths = slices.DeleteFunc(c.paths, func(x *pathIndex) bool { return x.n == 0 })
 }
 
-func (x *pathIndex) add(r route, q *Query) {
+func (x *pathIndex) add(r route, q *subscriber) {
 	x.n++
 	switch r.kind {
 	case atPoint:
@@ -107,7 +107,7 @@ func (x *pathIndex) add(r route, q *Query) {
 	}
 }
 
-func (x *pathIndex) remove(r route, q *Query) {
+func (x *pathIndex) remove(r route, q *subscriber) {
 	x.n--
 	switch r.kind {
 	case atPoint:
@@ -121,22 +121,22 @@ func (x *pathIndex) remove(r route, q *Query) {
 	}
 }
 
-func with(m map[string][]*Query, key string, q *Query) map[string][]*Query {
+func with(m map[string][]*subscriber, key string, q *subscriber) map[string][]*subscriber {
 	if m == nil {
-		m = map[string][]*Query{}
+		m = map[string][]*subscriber{}
 	}
 	m[key] = append(m[key], q)
 	return m
 }
 
-func drop(m map[string][]*Query, key string, q *Query) {
+func drop(m map[string][]*subscriber, key string, q *subscriber) {
 	if m[key] = without(m[key], q); len(m[key]) == 0 {
 		delete(m, key)
 	}
 }
 
 // without removes q from a list whose order does not matter.
-func without(qs []*Query, q *Query) []*Query {
+func without(qs []*subscriber, q *subscriber) []*subscriber {
 	k := slices.Index(qs, q)
 	if k < 0 {
 		return qs
@@ -239,6 +239,10 @@ func costOf(i keyset.Interval) int {
 	return costBetween
 }
 
+// present reports whether a route is taken by every entity that has a value
+// under its path.
+func (r route) present() bool { return r.kind == inRange && len(r.over.lo) <= 1 && len(r.over.hi) <= 1 }
+
 // routesToElement returns the routes of a list or JSON array that has a
 // constant. A text may have one as a part: then every text concerns the query.
 func (c *collection) routesToElement(e *ankql.Binary) ([]route, bool) {
@@ -258,17 +262,17 @@ func (c *collection) routesToElement(e *ankql.Binary) ([]route, bool) {
 	return out, true
 }
 
-// Route says what changes are found by that may concern the query: paths and
+// Route says what changes are found by that may concern the subscriber: paths and
 // what is looked up under them; "" when all in its collection are offered.
-func (q *Query) Route() string {
-	if q.regs == nil || !q.regs[0].routed {
+func (s *subscriber) Route() string {
+	if s.regs == nil || !s.regs[0].routed {
 		return ""
 	}
 	how := [...]string{atPoint: "value", atElement: "element", inText: "text", inRange: "range"}
 	var out []string
-	for _, r := range q.regs[0].routes {
+	for _, r := range s.regs[0].routes {
 		by := how[r.kind]
-		if r.kind == inRange && q.residual {
+		if r.present() {
 			by = "presence"
 		}
 		if x := ankql.PrintExpr(r.at.path) + " by " + by; !slices.Contains(out, x) {
@@ -282,14 +286,14 @@ func (q *Query) Route() string {
 }
 
 // find calls f with the queries that a state takes a route to.
-func (c *collection) find(s *entity.State, f func([]*Query)) {
+func (c *collection) find(s *entity.State, f func([]*subscriber)) {
 	var space [64]byte
 	for _, x := range c.paths {
 		x.find(s, space[:0], f)
 	}
 }
 
-func (x *pathIndex) find(s *entity.State, buf []byte, f func([]*Query)) {
+func (x *pathIndex) find(s *entity.State, buf []byte, f func([]*subscriber)) {
 	v := ankql.Operand(x.path, s)
 	buf = value.AppendKey(buf, v, false)
 	if qs := x.points[string(buf)]; qs != nil {

@@ -2,6 +2,7 @@ package reactor_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/ankurah/ankurah-go/ankql"
@@ -14,7 +15,7 @@ import (
 	"github.com/ankurah/ankurah-go/value"
 )
 
-func quiet(*reactor.Query) {}
+func quiet(reactor.Subscriber) {}
 
 // S58: a commit is offered to the queries that its values concern and to no
 // other, whatever the predicate's shape.
@@ -48,17 +49,24 @@ func TestCostFollowsMatches(t *testing.T) {
 			if c.shape == "year BETWEEN ? AND 0 + ?" {
 				args = append(args, k)
 			}
-			rx.Add(reactor.NewQuery(bind(t, m, c.shape, args...), nil))
+			sel := bind(t, m, c.shape, args...)
+			rx.Add(reactor.NewQuery(sel, nil))
+			rx.Add(counting(sel, nil))
 		}
 		w := newWorld(t)
 		born := w.change("album", id.ID{}, c.hit(700)...)
 		touched := 0
-		count := func(*reactor.Query) { touched++ }
+		count := func(reactor.Subscriber) { touched++ }
 		rx.Apply(commit(born), count, unfailing(t))
-		if got := rx.Stats(); got.Residual > 0 || got.Offered != 1 || touched > 1 {
-			t.Errorf("%s: %d of %d queries touched, %d changes offered, %d residual", c.shape, touched, n, got.Offered, got.Residual)
+		if got := rx.Stats(); got.Residual > 0 || got.Offered != 2 || touched > 2 {
+			t.Errorf("%s: %d of %d queries and as many aggregates touched, %d changes offered, %d residual", c.shape, touched, n, got.Offered, got.Residual)
 		}
 	}
+}
+
+// counting returns a live COUNT(*) of what a selection selects.
+func counting(sel *ankql.Selection, allow func(*entity.State) bool) *reactor.Aggregate {
+	return reactor.NewAggregate(&ankql.Aggregation{Rows: sel, Items: []ankql.Aggregate{{Func: ankql.Count}}, Limit: -1}, allow)
 }
 
 func year1(k int) []event.Operation {
@@ -130,24 +138,26 @@ func TestResidual(t *testing.T) {
 	}
 }
 
-// A query that cannot be evaluated ends, and harms no other.
+// A query or an aggregate that cannot be evaluated ends, and harms no other.
 func TestQuarantine(t *testing.T) {
 	rx := reactor.New()
-	bad := reactor.NewQuery(bind(t, nil, "year > 0"), func(*entity.State) bool { panic("no") })
+	no := func(*entity.State) bool { panic("no") }
+	bad, worse := reactor.NewQuery(bind(t, nil, "year > 0"), no), counting(bind(t, nil, "year > 0"), no)
+	rx.Add(worse)
 	good := reactor.NewQuery(bind(t, nil, "year > 0"), nil)
 	rx.Add(bad)
 	rx.Add(good)
 	w := newWorld(t)
-	var failed []*reactor.Query
+	var failed []reactor.Subscriber
 	for range 2 {
-		rx.Apply(commit(w.change("album", id.ID{}, year(1))), quiet, func(q *reactor.Query, err error) {
+		rx.Apply(commit(w.change("album", id.ID{}, year(1))), quiet, func(q reactor.Subscriber, err error) {
 			failed = append(failed, q)
 			if err.Error() != "ankurah: the live query has ended: its evaluation panicked: no" {
 				t.Error(err)
 			}
 		})
 	}
-	if len(failed) != 1 || failed[0] != bad || good.Len() != 2 || rx.Stats().Queries != 1 {
+	if len(failed) != 2 || !slices.Contains(failed, reactor.Subscriber(bad)) || !slices.Contains(failed, reactor.Subscriber(worse)) || good.Len() != 2 || rx.Stats().Queries != 1 {
 		t.Errorf("%d queries failed, %d are left, the other has %d rows", len(failed), rx.Stats().Queries, good.Len())
 	}
 }
