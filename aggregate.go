@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ankurah/ankurah-go/ankql"
-	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/internal/agg"
 	"github.com/ankurah/ankurah-go/internal/core"
 	"github.com/ankurah/ankurah-go/value"
@@ -221,7 +220,7 @@ func (c Collection[M, V, E]) bindAggregate(ctx context.Context, rd reader, query
 	if err != nil {
 		return nil, err
 	}
-	return ankql.BindAggregate(q, rd.n.core.Model(c.Name()), c.Name(), args...)
+	return ankql.BindAggregateAcross(q, rd.n.core.Model, c.Name(), args...)
 }
 
 func (rd reader) aggregate(ctx context.Context, a *ankql.Aggregation) ([]ankql.Group, error) {
@@ -250,7 +249,8 @@ func (rd reader) aggregate(ctx context.Context, a *ankql.Aggregation) ([]ankql.G
 		return groups, err
 	}
 	var t *agg.Table
-	if err := whole(rd.rows(ctx, a.Rows), func() { t = agg.New(a) }, func(s *entity.State) { t.Add(s) }); err != nil {
+	rows := readRows(ctx, rd, a.Reading(), core.LinkedRows)
+	if err := whole(rows, func() { t = agg.New(a) }, func(r ankql.Row) { t.Add(r) }); err != nil {
 		return nil, err
 	}
 	return t.Groups(), nil

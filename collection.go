@@ -306,7 +306,16 @@ func (rd reader) get(ctx context.Context, collection string, id ID) (*entity.Sta
 // rows walks the readable entities that sel selects, with the transaction's
 // edits among them.
 func (rd reader) rows(ctx context.Context, sel *ankql.Selection) iter.Seq2[*entity.State, error] {
-	return func(yield func(*entity.State, error) bool) {
+	return readRows(ctx, rd, sel, core.Rows)
+}
+
+// rowReader walks the allowed rows of a selection.
+type rowReader[R any] func(ctx context.Context, src core.Source, sel *ankql.Selection, allow func(*entity.State) bool) iter.Seq2[R, error]
+
+// readRows is [reader.rows] of rows as read has them.
+func readRows[R any](ctx context.Context, rd reader, sel *ankql.Selection, read rowReader[R]) iter.Seq2[R, error] {
+	return func(yield func(R, error) bool) {
+		var none R
 		sel, allow, err := rd.n.core.Narrow(sel, rd.p)
 		if err == nil && rd.tx != nil {
 			err = rd.tx.live()
@@ -318,7 +327,7 @@ func (rd reader) rows(ctx context.Context, sel *ankql.Selection) iter.Seq2[*enti
 			allow, err = rd.fetch(ctx, sel)
 		}
 		if err != nil {
-			yield(nil, err)
+			yield(none, err)
 			return
 		}
 		if rd.tx != nil && allow != nil { // the transaction sees what it has edited
@@ -327,19 +336,19 @@ func (rd reader) rows(ctx context.Context, sel *ankql.Selection) iter.Seq2[*enti
 		}
 		begun, ended := false, false
 		err = rd.n.reading(ctx, func(snap *core.Snap) error {
-			for s, err := range core.Rows(ctx, rd.source(snap), sel, allow) {
+			for r, err := range read(ctx, rd.source(snap), sel, allow) {
 				if err != nil && !begun {
 					return err // which may be mended
 				}
 				begun = true
-				if ended = !yield(s, err) || err != nil; ended {
+				if ended = !yield(r, err) || err != nil; ended {
 					return nil
 				}
 			}
 			return nil
 		})
 		if err != nil && !ended {
-			yield(nil, err)
+			yield(none, err)
 		}
 	}
 }

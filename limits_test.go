@@ -226,6 +226,12 @@ func TestLimitsOfQueries(t *testing.T) {
 		last = q
 		return q.WaitSynced(ctx)
 	}
+	carol, bye := dial("carol")
+	defer bye()
+	atEdge(t, "AnswerBytes", nil, watch(carol, "big"), ankurah.ErrTooLarge)
+	if n := server.Stats().LiveQueries; n > 0 {
+		t.Errorf("%d live queries go on at the server whose answer was too long", n)
+	}
 	atEdge(t, "PeerRows", watch(alice, "six"), watch(alice, "small"), ankurah.ErrTooLarge)
 	atEdge(t, "Subscriptions", watch(alice, "none"), watch(alice, "nothing"), ankurah.ErrTooLarge)
 	bob, bye := dial("bob")

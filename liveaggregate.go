@@ -23,6 +23,10 @@ import (
 // the groups that the server names and brings in no others. Before the server
 // has been heard of since the aggregate began, the groups are those of the
 // entities that the node holds.
+//
+// One whose paths go through references holds its rows, on an ephemeral node
+// too, which follows them as a live query's: its groups are those of the rows as
+// they are seen there.
 type LiveAggregate struct {
 	l       *liveAggregate
 	columns []string

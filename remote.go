@@ -139,7 +139,7 @@ func (rd reader) remoteCount(ctx context.Context, sel *ankql.Selection) (n int64
 	}
 	pending := false
 	err = rd.n.ask(ctx, func(done func(error)) func() {
-		if pending = len(rd.n.core.PendingIn(sel.Collection)) > 0; pending {
+		if pending = rd.n.core.Edited(sel); pending {
 			done(nil)
 			return func() {}
 		}
@@ -162,7 +162,7 @@ func (rd reader) remoteGroups(ctx context.Context, a *ankql.Aggregation) (groups
 	}
 	pending := false
 	err = rd.n.ask(ctx, func(done func(error)) func() {
-		if pending = len(rd.n.core.PendingIn(a.Rows.Collection)) > 0; pending {
+		if pending = rd.n.core.Edited(a.Rows); pending {
 			done(nil)
 			return func() {}
 		}

@@ -40,7 +40,7 @@ type Aggregate struct {
 	next    *aggregateResult // what it will show, nil when that is not being read
 	waiting []func()         // to be called when next is there, those for overtaken ones too
 	closed  bool
-	remote  *remoteAggregate // of an ephemeral node: what it is to the server
+	remote  *remoteAggregate // of an ephemeral node, and no links: what it is to the server
 }
 
 // aggregateResult is a maintained result, which several aggregates may show.
@@ -49,13 +49,13 @@ type aggregateResult struct {
 	a       *ankql.Aggregation
 	allow   func(*entity.State) bool
 	ra      *reactor.Aggregate
-	was     *agg.Table   // in whose place ra's came and was not told yet, nil for none
-	shown   []*Aggregate // by whom, in the order in which they came; the slice never changes
-	joining []*Aggregate // who will show it when it is read
+	rows    *aggregatedRows // of a selection with links: what it counts
+	was     *agg.Table      // in whose place ra's came and was not told yet, nil for none
+	shown   []*Aggregate    // by whom, in the order in which they came; the slice never changes
+	joining []*Aggregate    // who will show it when it is read
 	reading bool
 	buffer  [][]reactor.Change // what commits since the snapshot did to the collection
 	gone    bool               // nobody shows it
-	offered uint64             // changes that it evaluated
 	touched uint64             // commits that changed it
 	changed uint64             // when one did last, in milliseconds since the Unix epoch
 }
@@ -76,16 +76,16 @@ func (c *Core) NarrowAggregate(a *ankql.Aggregation, p policy.Principal) (*ankql
 // and is called at any time.
 func Groups(ctx context.Context, snap *Snap, a *ankql.Aggregation, allow func(*entity.State) bool) (*agg.Table, error) {
 	t := agg.New(a)
-	if allow == nil && t.Countable() {
+	if allow == nil && len(a.Rows.Links) == 0 && t.Countable() {
 		n, err := snap.Count(ctx, a.Rows)
 		t.Count(n)
 		return t, err
 	}
-	for s, err := range Rows(ctx, snap, a.Rows, allow) {
+	for r, err := range LinkedRows(ctx, snap, a.Rows, allow) {
 		if err != nil {
 			return nil, err
 		}
-		t.Add(s)
+		t.Add(r)
 	}
 	return t, nil
 }
@@ -96,7 +96,7 @@ func (c *Core) SubscribeAggregate(a *ankql.Aggregation, allow func(*entity.State
 	c.serial++
 	q := &Aggregate{n: c.serial, a: a, sink: sink}
 	c.aggregates[q] = struct{}{}
-	if !c.cfg.Durable {
+	if !c.cfg.Durable && len(a.Rows.Links) == 0 {
 		q.remote = &remoteAggregate{}
 	}
 	c.await(q, c.aggregateResult(a, allow))
@@ -110,6 +110,8 @@ func (c *Core) StartAggregate(q *Aggregate) {
 	case r.reading:
 	case len(r.shown) > 0:
 		c.whenWhole(func() { c.joinAggregate(r) })
+	case len(r.a.Rows.Links) > 0:
+		c.gather(r)
 	default:
 		c.readAggregate(r)
 	}
@@ -119,14 +121,12 @@ func (c *Core) StartAggregate(q *Aggregate) {
 // being read, if it may be shared, or a new one.
 func (c *Core) aggregateResult(a *ankql.Aggregation, allow func(*entity.State) bool) *aggregateResult {
 	r := &aggregateResult{a: a, allow: allow}
-	if c.cfg.Durable && allow == nil { // who may see what is in the selection
+	if c.shareable(a.Rows, allow) {
 		if r.key = a.Key(); c.sharedAggregates[r.key] != nil {
 			return c.sharedAggregates[r.key]
 		}
 		c.sharedAggregates[r.key] = r
 	}
-	name := a.Rows.Collection
-	c.aggregateResults[name] = append(slices.Clip(c.aggregateResults[name]), r)
 	return r
 }
 
@@ -156,10 +156,12 @@ func (c *Core) leaveAggregate(q *Aggregate, r, stays *aggregateResult) {
 	if r.key != "" {
 		delete(c.sharedAggregates, r.key)
 	}
-	name := r.a.Rows.Collection
-	rest := slices.DeleteFunc(slices.Clone(c.aggregateResults[name]), func(o *aggregateResult) bool { return o == r })
-	if c.aggregateResults[name] = rest; len(rest) == 0 {
-		delete(c.aggregateResults, name)
+	delete(c.readingAggregates, r)
+	if r.ra != nil {
+		c.reactor.Remove(r.ra)
+	}
+	if r.rows != nil {
+		c.Unsubscribe(r.rows.q)
 	}
 }
 
@@ -172,6 +174,8 @@ func (c *Core) readAggregate(r *aggregateResult) {
 		return
 	}
 	r.reading, r.buffer, r.ra = true, nil, reactor.NewAggregate(r.a, r.allow)
+	r.ra.Owner = r
+	c.readingAggregates[r] = struct{}{}
 	c.ex.Read(func(ctx context.Context) error {
 		return r.ra.Reset(Rows(ctx, snap, r.a.Rows, r.allow))
 	}, func(err error) {
@@ -188,6 +192,8 @@ func (c *Core) readAggregate(r *aggregateResult) {
 				}
 				r.ra.Take() // the beginning is no change
 				r.reading, r.buffer = false, nil
+				delete(c.readingAggregates, r)
+				c.reactor.Add(r.ra)
 				c.joinAggregate(r)
 			}
 		})
@@ -288,39 +294,32 @@ func (c *Core) aggregatesInOrder() []*Aggregate {
 	return slices.SortedFunc(maps.Keys(c.aggregates), func(a, b *Aggregate) int { return cmp.Compare(a.n, b.n) })
 }
 
-// applyAggregates brings live aggregates up to a published transaction.
+// applyAggregates tells what a published transaction did to live aggregates,
+// which the reactor has routed it to.
 func (c *Core) applyAggregates(t *tx) {
-	if len(c.aggregates) == 0 {
-		return
+	for r := range c.readingAggregates {
+		r.buffer = append(r.buffer, reactor.In(t.changes, r.a.Rows.Collection))
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.aggregateResults)) {
-		changes := reactor.In(t.changes, name)
-		if len(changes) == 0 && t.req.move == nil {
-			continue
-		}
-		for _, r := range c.aggregateResults[name] {
-			switch {
-			case r.gone:
-			case r.reading:
-				r.buffer = append(r.buffer, changes)
-			default:
-				c.applyAggregate(r, t, changes)
+	told := c.touchedAggregates
+	c.touchedAggregates = nil
+	if !c.cfg.Durable {
+		for _, q := range c.aggregatesInOrder() {
+			if q.remote != nil && q.res != nil { // each has a result of its own
+				c.applyResults(q, t)
+				told = append(told, q.res)
 			}
 		}
 	}
+	for _, r := range told {
+		c.tellAggregate(r)
+	}
 }
 
-func (c *Core) applyAggregate(r *aggregateResult, t *tx, changes []reactor.Change) {
-	if c.cfg.Durable {
-		r.ra.Apply(changes)
-	} else { // it is of one aggregate
-		q := r.shown[0]
-		if !q.remote.based {
-			r.ra.Apply(changes)
-		}
-		c.applyResults(q, t)
+// tellAggregate hands over what happened to a result since it was told last.
+func (c *Core) tellAggregate(r *aggregateResult) {
+	if r.gone {
+		return
 	}
-	r.offered += uint64(len(changes))
 	told := r.ra.Take()
 	if r.was != nil {
 		told = r.ra.Table().Diff(r.was)
@@ -335,6 +334,110 @@ func (c *Core) applyAggregate(r *aggregateResult, t *tx, changes []reactor.Chang
 			q.sink.Changed(told)
 		}
 	}
+}
+
+// aggregatedRows are the rows of an aggregate selection with links: a live query
+// like any other, also to the server of an ephemeral node, for the sake of what
+// lies behind the links.
+type aggregatedRows struct {
+	c  *Core
+	r  *aggregateResult
+	q  *Query
+	in map[id.ID]*reactor.Joined // as they are counted
+}
+
+// gather reads the rows of a result with links, and follows them.
+func (c *Core) gather(r *aggregateResult) {
+	r.reading, r.ra = true, reactor.NewAggregate(r.a, nil)
+	rows := &aggregatedRows{c: c, r: r, in: map[id.ID]*reactor.Joined{}}
+	r.rows = rows
+	c.gathered++
+	rows.q = c.Subscribe(r.a.Reading(), r.allow, rows)
+	if !c.cfg.Durable {
+		c.Follow(rows.q)
+	}
+	c.Start(rows.q)
+}
+
+// Ready shows the first groups.
+func (s *aggregatedRows) Ready() {
+	s.compare()
+	s.r.ra.Take() // the beginning is no change
+	s.r.reading = false
+	s.c.joinAggregate(s.r)
+}
+
+// compare counts the rows as they are, whatever was told of them.
+func (s *aggregatedRows) compare() {
+	left := maps.Clone(s.in)
+	for _, j := range s.q.now().Joined() {
+		delete(left, j.ID())
+		s.put(j)
+	}
+	for i := range left {
+		s.drop(i)
+	}
+}
+
+func (s *aggregatedRows) put(j *reactor.Joined) {
+	old := s.in[j.ID()]
+	s.in[j.ID()] = j
+	switch t := s.r.ra.Table(); {
+	case old == nil:
+		t.Add(j)
+	case old != j:
+		t.Update(old, j)
+	}
+}
+
+func (s *aggregatedRows) drop(i id.ID) {
+	if old := s.in[i]; old != nil {
+		delete(s.in, i)
+		s.r.ra.Table().Remove(old)
+	}
+}
+
+// Changed counts what has become of the rows.
+func (s *aggregatedRows) Changed(changes []rowChange) {
+	for k := range changes {
+		if c := &changes[k]; c.Kind == reactor.Removed {
+			s.drop(c.Before.ID())
+		} else {
+			s.put(c.Joined)
+		}
+	}
+	s.c.tellAggregate(s.r)
+}
+
+// Failed ends the aggregates.
+func (s *aggregatedRows) Failed(err error) { s.c.failAggregates(s.r, err) }
+
+// Synced tells those who show the groups.
+func (s *aggregatedRows) Synced(synced bool) {
+	for _, q := range s.r.shown {
+		if !q.closed {
+			q.sink.Synced(synced)
+		}
+	}
+}
+
+// counted returns what commits are routed to for the sake of a result.
+func (r *aggregateResult) counted() interface {
+	Route() string
+	Counts() (offered, touched uint64)
+} {
+	if r.rows != nil {
+		return r.rows.q.now()
+	}
+	return r.ra
+}
+
+// theirs reports whether only peers wait for the groups.
+func (s *aggregatedRows) theirs() bool {
+	return !slices.ContainsFunc(s.r.joining, func(q *Aggregate) bool {
+		_, theirs := q.sink.(*aggregateSub)
+		return !theirs
+	})
 }
 
 // cover is an entity with pending events, or one that has none any more.
@@ -372,7 +475,12 @@ type covered struct{ before, after *entity.State }
 
 // Synced reports whether the groups are what a durable node says they are,
 // apart from pending edits.
-func (q *Aggregate) Synced() bool { return q.remote == nil || q.remote.synced }
+func (q *Aggregate) Synced() bool {
+	if q.res != nil && q.res.rows != nil {
+		return q.res.rows.q.Synced()
+	}
+	return q.remote == nil || q.remote.synced
+}
 
 func (c *Core) setAggregateSynced(q *Aggregate, synced bool) {
 	if q.remote == nil || q.closed || q.remote.synced == synced {
@@ -440,6 +548,7 @@ func (c *Core) takeGroups(q *Aggregate, x *resultMove) error {
 	r := q.remote
 	if !r.based {
 		q.res.was = q.Table()
+		c.reactor.Remove(q.res.ra) // the rows here say nothing any more
 		q.res.ra = reactor.NewAggregate(q.a, nil)
 		q.Table().Based()
 		r.based, r.covered = true, map[id.ID]covered{}

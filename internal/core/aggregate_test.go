@@ -259,7 +259,7 @@ func TestEqualAggregatesAreOne(t *testing.T) {
 	for _, q := range []*Aggregate{b, other, late} {
 		c.UnsubscribeAggregate(q)
 	}
-	if len(c.sharedAggregates)+len(c.aggregateResults)+c.Queries() != 0 {
+	if len(c.sharedAggregates)+len(c.readingAggregates)+c.Routing().Queries+c.Queries() != 0 {
 		t.Error("something is left")
 	}
 	// One that ends before it began, while another waits for the same.

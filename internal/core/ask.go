@@ -205,6 +205,15 @@ func (c *Core) askServer(answer reflect.Type, make func(l *Link, n uint64) wire.
 	}
 }
 
+// Edited reports whether entities that a selection reads have pending events.
+func (c *Core) Edited(sel *ankql.Selection) bool {
+	pending := len(c.PendingIn(sel.Collection)) > 0
+	for k := range sel.Links {
+		pending = pending || len(c.PendingIn(sel.Links[k].Collection)) > 0
+	}
+	return pending
+}
+
 // PendingIn returns the entities of a collection with pending events.
 func (c *Core) PendingIn(collection string) []id.ID {
 	var out []id.ID

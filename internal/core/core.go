@@ -148,9 +148,11 @@ type Core struct {
 	hydrating map[*result]struct{}
 	watch     []func()
 
-	aggregates       map[*Aggregate]struct{}
-	aggregateResults map[string][]*aggregateResult // by collection, in the order of their making; a slice never changes
-	sharedAggregates map[string]*aggregateResult
+	aggregates        map[*Aggregate]struct{}
+	sharedAggregates  map[string]*aggregateResult
+	readingAggregates map[*aggregateResult]struct{}
+	touchedAggregates []*aggregateResult // by the transaction that is being published
+	gathered          int                // live queries that are the rows of aggregates
 
 	serial       uint64 // of queries and peers
 	peers        map[*Peer]struct{}
@@ -216,7 +218,7 @@ func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (
 		ex: ex, cfg: cfg, cache: NewCache(cfg.CacheSize),
 		tips: map[id.ID]*tip{}, flying: map[id.ID]stored{}, flyingTx: map[event.TxID]*tx{},
 		reactor: reactor.New(), queries: map[*Query]struct{}{},
-		aggregates: map[*Aggregate]struct{}{}, aggregateResults: map[string][]*aggregateResult{}, sharedAggregates: map[string]*aggregateResult{},
+		aggregates: map[*Aggregate]struct{}{}, sharedAggregates: map[string]*aggregateResult{}, readingAggregates: map[*aggregateResult]struct{}{},
 		results: map[string]*result{}, hydrating: map[*result]struct{}{}, peers: map[*Peer]struct{}{}, byPrincipal: map[string]int{},
 		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{},
 		heard: map[id.ID]uint64{}, untold: map[event.TxID]*outTx{}, rejected: map[uint64]struct{}{},
@@ -347,7 +349,7 @@ func (c *Core) wake() {
 }
 
 // Queries returns the number of live queries and live aggregates.
-func (c *Core) Queries() int { return len(c.queries) + len(c.aggregates) }
+func (c *Core) Queries() int { return len(c.queries) - c.gathered + len(c.aggregates) }
 
 // now returns the next reading of the clock.
 func (c *Core) now() id.Stamp { return c.clock.Next(c.wall()) }

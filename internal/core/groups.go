@@ -10,7 +10,7 @@ import (
 // A durable node's side of aggregates.
 
 // bindAggregate makes an aggregate selection of what a peer asks for.
-func (c *Core) bindAggregate(m *wire.Query, mayRead bool) (*ankql.Aggregation, error) {
+func (c *Core) bindAggregate(p *Peer, m *wire.Query) (*ankql.Aggregation, error) {
 	if err := c.querySize(m); err != nil {
 		return nil, err
 	}
@@ -19,11 +19,7 @@ func (c *Core) bindAggregate(m *wire.Query, mayRead bool) (*ankql.Aggregation, e
 	if err != nil {
 		return nil, err
 	}
-	model := c.Model(m.Collection)
-	if !mayRead {
-		model = nil
-	}
-	a, err := l.BindAggregateTemplate(m.Text, params, model, m.Collection)
+	a, err := l.BindAggregateTemplateAcross(m.Text, params, c.modelsFor(p), m.Collection)
 	if err != nil && m.Lenient {
 		a, err = l.BindAggregateTemplate(m.Text, params, nil, m.Collection)
 	}
@@ -44,7 +40,7 @@ func (c *Core) serveAggregate(p *Peer, m *wire.Query) {
 	fail := func(err error) {
 		c.send(&p.Conn, &wire.Fail{ID: m.ID, Code: codeOf(err), Text: textOf(err)})
 	}
-	a, err := c.bindAggregate(m, c.mayRead(p, m.Collection))
+	a, err := c.bindAggregate(p, m)
 	if err != nil {
 		fail(err)
 		return

@@ -33,6 +33,9 @@ type Description struct {
 // live aggregates.
 func (c *Core) Inspect(yield func(Description) bool) {
 	for _, q := range c.inOrder() {
+		if _, is := q.sink.(*aggregatedRows); is {
+			continue
+		}
 		rq := q.now()
 		d := Description{Collection: rq.Selection().Collection, Query: rq.Selection().String(), Rows: rq.Len(), Route: rq.Route()}
 		d.Shape, _ = rq.Selection().Template()
@@ -56,7 +59,9 @@ func (c *Core) Inspect(yield func(Description) bool) {
 		}
 		_, d.Remote = q.sink.(*aggregateSub)
 		if r := q.res; r != nil {
-			d.Shared, d.Offered, d.Touched, d.Changed = len(r.shown), r.offered, r.touched, r.changed
+			d.Shared, d.Touched, d.Changed = len(r.shown), r.touched, r.changed
+			d.Route = r.counted().Route()
+			d.Offered, _ = r.counted().Counts()
 		}
 		if !yield(d) {
 			return

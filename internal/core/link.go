@@ -75,10 +75,10 @@ type syncing struct {
 	id uint64
 }
 
-// current reports whether the live query is still that which was asked, and is
-// not about to be another.
+// current reports whether the live query is still that which was asked. One
+// that is about to be another still shows whole commits (S37).
 func (s syncing) current() bool {
-	return !s.q.closed && s.q.remote != nil && s.q.remote.id == s.id && s.q.next == nil
+	return !s.q.closed && s.q.remote != nil && s.q.remote.id == s.id
 }
 
 // Messages that answer requests.
@@ -354,7 +354,7 @@ func (l *Link) start() {
 		}
 	}
 	for _, q := range c.aggregatesInOrder() {
-		if q.res != nil {
+		if q.remote != nil && q.res != nil {
 			l.followAggregate(q)
 		}
 	}

@@ -183,20 +183,34 @@ func collect(ctx context.Context, src Source, sel *ankql.Selection, allow func(*
 	return rows, nil, nil
 }
 
+// LinkedRows is [Rows] of rows from which the selection's links lead on.
+func LinkedRows(ctx context.Context, src Source, sel *ankql.Selection, allow func(*entity.State) bool) iter.Seq2[ankql.Row, error] {
+	if len(sel.Links) > 0 {
+		return each(joinedRows(ctx, src, sel, allow), func(j *reactor.Joined) ankql.Row { return j })
+	}
+	return each(Rows(ctx, src, sel, allow), func(s *entity.State) ankql.Row { return s })
+}
+
+// each walks what f makes of rows; behind an error there is nothing.
+func each[A, B any](rows iter.Seq2[A, error], f func(A) B) iter.Seq2[B, error] {
+	return func(yield func(B, error) bool) {
+		for a, err := range rows {
+			if err != nil {
+				var none B
+				yield(none, err)
+				return
+			}
+			if !yield(f(a), nil) {
+				return
+			}
+		}
+	}
+}
+
 // Rows walks the allowed rows of a selection. The limit counts allowed rows.
 func Rows(ctx context.Context, src Source, sel *ankql.Selection, allow func(*entity.State) bool) iter.Seq2[*entity.State, error] {
 	if len(sel.Links) > 0 {
-		return func(yield func(*entity.State, error) bool) {
-			for j, err := range joinedRows(ctx, src, sel, allow) {
-				if err != nil {
-					yield(nil, err)
-					return
-				}
-				if !yield(j.State, nil) {
-					return
-				}
-			}
-		}
+		return each(joinedRows(ctx, src, sel, allow), func(j *reactor.Joined) *entity.State { return j.State })
 	}
 	if allow == nil {
 		return src.Scan(ctx, sel)
@@ -241,8 +255,7 @@ func (c *Core) Start(q *Query) { c.obtain(q.next) }
 // if it may be shared, or a new one.
 func (c *Core) result(sel *ankql.Selection, allow func(*entity.State) bool) *result {
 	key := ""
-	checked := func(l ankql.Link) bool { return l.Allow != nil }
-	if c.cfg.Durable && allow == nil && !slices.ContainsFunc(sel.Links, checked) { // who may see what is in the selection
+	if c.shareable(sel, allow) {
 		sel = sel.Normalize()
 		key = sel.Key()
 		if r := c.results[key]; r != nil {
@@ -255,6 +268,12 @@ func (c *Core) result(sel *ankql.Selection, allow func(*entity.State) bool) *res
 		c.results[key] = r
 	}
 	return r
+}
+
+// shareable reports whether who may see what is all in the selection.
+func (c *Core) shareable(sel *ankql.Selection, allow func(*entity.State) bool) bool {
+	checked := func(l ankql.Link) bool { return l.Allow != nil }
+	return c.cfg.Durable && allow == nil && !slices.ContainsFunc(sel.Links, checked)
 }
 
 // obtain sees to it that those who will show a result get it.
@@ -387,6 +406,9 @@ func (c *Core) show(q *Query, r *result) {
 	if old != r {
 		r.shown = append(r.shown, q)
 	}
+	if _, is := q.sink.(*aggregatedRows); is {
+		r.rq.Every = true
+	}
 	if q.remote != nil {
 		c.unfollow(q)
 		c.setSynced(q, false)
@@ -396,8 +418,13 @@ func (c *Core) show(q *Query, r *result) {
 	case old == nil:
 		q.sink.Ready()
 	case old != r:
-		if s, ok := q.sink.(*sub); ok && old.remade {
-			s.Behind(slices.Concat(old.behind, old.rq.Behind()))
+		switch s := q.sink.(type) {
+		case *sub:
+			if old.remade {
+				s.Behind(slices.Concat(old.behind, old.rq.Behind()))
+			}
+		case *aggregatedRows:
+			s.compare()
 		}
 		if changes := r.rq.Replace(old.rq); len(changes) > 0 {
 			q.sink.Changed(changes)
@@ -474,6 +501,9 @@ func (c *Core) Unsubscribe(q *Query) {
 		c.leave(q, q.next)
 	}
 	delete(c.queries, q)
+	if _, is := q.sink.(*aggregatedRows); is {
+		c.gathered--
+	}
 	q.done()
 }
 

@@ -2,8 +2,10 @@ package core
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
+	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
 )
@@ -78,5 +80,62 @@ func TestClockStepsBackWhileWaiting(t *testing.T) {
 	w.xc.settle()
 	if !o.sent {
 		t.Error("the transaction that was put off is not sent again")
+	}
+}
+
+// S27, S29: a submission names the pending ones that it is upon, so that a
+// server that refuses one for the time being does not acknowledge the next.
+func TestSubmissionsNameWhatTheyAreUpon(t *testing.T) {
+	w := newPair(t)
+	w.connect()
+	w.rest()
+	i := w.create(w.c, w.xc, 1)
+	w.create(w.c, w.xc, 1)
+	w.edit(w.c, w.xc, i, "n", 2, false)
+	frames, _ := w.l.Take()
+	var sent []*wire.Submit
+	for _, b := range frames {
+		if m, err := wire.Decode(b); err != nil {
+			t.Fatal(err)
+		} else if s, is := m.(*wire.Submit); is {
+			sent = append(sent, s)
+		}
+	}
+	if len(sent) != 3 || len(sent[0].After)+len(sent[1].After) > 0 || !slices.Equal(sent[2].After, []event.TxID{sent[0].Tx}) {
+		t.Errorf("%+v", sent)
+	}
+}
+
+// S28: what was judged and refused is refused when it comes again on the same
+// connection, whatever has changed meanwhile: its sender has heard that it is.
+func TestRefusedStaysRefused(t *testing.T) {
+	w := newPair(t)
+	w.connect()
+	w.rest()
+	agent := w.s.cfg.Policy.(*stubAgent)
+	agent.write = func(policy.Write) error { return policy.ErrDenied }
+	i := w.create(w.c, w.xc, 1)
+	frames, _ := w.l.Take()
+	for _, allowed := range []bool{false, true} {
+		if allowed {
+			agent.write = nil
+		}
+		for _, b := range frames {
+			w.s.PeerFrame(w.p, b)
+		}
+		w.xs.settle()
+		refused := 0
+		answers, _ := taken(t, w.p)
+		for _, m := range answers {
+			if _, is := m.(*wire.Refuse); is {
+				refused++
+			}
+		}
+		if refused != 1 {
+			t.Errorf("allowed %t: %v", allowed, answers)
+		}
+	}
+	if s := stateOf(t, w.s, i); s != nil {
+		t.Errorf("stored at rev %d", s.Rev())
 	}
 }

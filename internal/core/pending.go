@@ -71,14 +71,30 @@ func (o *outTx) submission() *wire.Submit {
 	return m
 }
 
-// sendable is the submission as it is sent, with what it refers to.
+// sendable is the submission as it is sent, with what it refers to and is upon.
 func (c *Core) sendable(o *outTx) *wire.Submit {
 	m := o.submission()
+	after := func(tx event.TxID) {
+		if tx != o.id && !slices.Contains(m.After, tx) {
+			m.After = append(m.After, tx)
+		}
+	}
 	o.references(func(i id.ID) {
-		if by := c.creators[i]; by != nil && by.seq < o.seq && !slices.Contains(m.After, by.id) {
-			m.After = append(m.After, by.id)
+		if by := c.creators[i]; by != nil && by.seq < o.seq {
+			after(by.id)
 		}
 	})
+	for _, e := range o.events {
+		p := c.pends[e.Entity]
+		if p == nil {
+			continue
+		}
+		for _, below := range p.events {
+			if slices.Contains(e.Parents, below.ID) {
+				after(below.Tx)
+			}
+		}
+	}
 	return m
 }
 

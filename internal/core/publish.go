@@ -69,7 +69,12 @@ func (c *Core) move(p *publication) (short []*result) {
 		if t.req.move != nil {
 			short = append(short, c.applyWindows(t.req.move)...)
 		}
-		c.reactor.Apply(t.changes, func(rq *reactor.Query) {
+		c.reactor.Apply(t.changes, func(x reactor.Subscriber) {
+			rq, is := x.(*reactor.Query)
+			if !is {
+				c.touchedAggregates = append(c.touchedAggregates, x.(*reactor.Aggregate).Owner.(*aggregateResult))
+				return
+			}
 			switch r := rq.Owner.(*result); {
 			case r.short:
 			case rq.Waits():
@@ -78,7 +83,14 @@ func (c *Core) move(p *publication) (short []*result) {
 			default:
 				c.deliver(r)
 			}
-		}, func(rq *reactor.Query, err error) { c.failResult(rq.Owner.(*result), err) })
+		}, func(x reactor.Subscriber, err error) {
+			switch x := x.(type) {
+			case *reactor.Query:
+				c.failResult(x.Owner.(*result), err)
+			case *reactor.Aggregate:
+				c.failAggregates(x.Owner.(*aggregateResult), err)
+			}
+		})
 		if t.req.move != nil {
 			c.measureWindows(t.req.move)
 		}

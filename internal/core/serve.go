@@ -50,18 +50,19 @@ func (c *Core) enough(n int) error {
 // answer runs job beside the core and sends what frames it makes, in the place
 // that the peer's next message would have had. The job may read collections.
 func (c *Core) answer(p *Peer, request uint64, job func(*answer) error, collections ...string) {
-	c.answerAt(p, p.answerTo(), request, job, collections...)
-}
-
-func (c *Core) answerAt(p *Peer, at *slot, request uint64, job func(*answer) error, collections ...string) {
-	a := &answer{c: c, id: request, filters: map[string]*filter{}}
-	fail := func(err error) {
+	at := p.answerTo()
+	c.answerAt(p, at, request, func(err error) {
 		if request == 0 {
 			c.dismiss(p, err)
 			return
 		}
 		c.answered(p, at, [][]byte{wire.Append(nil, &wire.Fail{ID: request, Code: codeOf(err), Text: textOf(err)})})
-	}
+	}, job, collections...)
+}
+
+// answerAt is answer at a slot; fail is called in place of an answer.
+func (c *Core) answerAt(p *Peer, at *slot, request uint64, fail func(error), job func(*answer) error, collections ...string) {
+	a := &answer{c: c, id: request, filters: map[string]*filter{}}
 	var err error
 	for _, name := range collections {
 		if a.filters[name], err = c.filter(p, name); err != nil {
@@ -82,7 +83,7 @@ func (c *Core) answerAt(p *Peer, at *slot, request uint64, job func(*answer) err
 		a.snap.Release()
 		switch {
 		case p.ending || !at.open:
-		case c.again(err, a.snap, func() { c.answerAt(p, at, request, job, collections...) }):
+		case c.again(err, a.snap, func() { c.answerAt(p, at, request, fail, job, collections...) }):
 		case err != nil:
 			fail(err)
 		default:
@@ -254,8 +255,18 @@ func (c *Core) querySize(m *wire.Query) error {
 	return atMost(size, c.cfg.Limits.QueryBytes, "the query and its parameters have", "bytes", "QueryBytes", "")
 }
 
-// bindQuery makes a selection of what a peer asks for. Who may read nothing of
-// the collection does not learn what fields it has.
+// modelsFor returns the models as a peer may know them: who may read nothing of
+// a collection does not learn what fields it has.
+func (c *Core) modelsFor(p *Peer) ankql.Models {
+	return func(name string) *schema.Model {
+		if !c.mayRead(p, name) {
+			return nil
+		}
+		return c.Model(name)
+	}
+}
+
+// bindQuery makes a selection of what a peer asks for.
 func (c *Core) bindQuery(p *Peer, m *wire.Query) (*ankql.Selection, error) {
 	if err := c.querySize(m); err != nil {
 		return nil, err
@@ -264,14 +275,8 @@ func (c *Core) bindQuery(p *Peer, m *wire.Query) (*ankql.Selection, error) {
 	if err != nil {
 		return nil, err
 	}
-	models := func(name string) *schema.Model {
-		if !c.mayRead(p, name) {
-			return nil
-		}
-		return c.Model(name)
-	}
 	l := c.cfg.Limits.query()
-	sel, err := l.BindTemplateAcross(m.Text, params, models, m.Collection)
+	sel, err := l.BindTemplateAcross(m.Text, params, c.modelsFor(p), m.Collection)
 	if err != nil && m.Lenient {
 		sel, err = l.BindTemplate(m.Text, params, nil, m.Collection)
 	}
@@ -448,8 +453,13 @@ func (c *Core) collectFor(ctx context.Context, snap *Snap, sel *ankql.Selection,
 // theirs reports whether only peers wait for a result.
 func (r *result) theirs() bool {
 	return !slices.ContainsFunc(r.joining, func(q *Query) bool {
-		_, theirs := q.sink.(*sub)
-		return !theirs
+		switch s := q.sink.(type) {
+		case *sub:
+			return false
+		case *aggregatedRows:
+			return !s.theirs()
+		}
+		return true
 	})
 }
 
@@ -483,9 +493,12 @@ func (s *sub) Ready() {
 	rows, joined := s.q.Rows(), s.q.now().Joined()
 	s.rows = len(rows)
 	s.p.rows += s.rows
-	if err := s.c.enough(s.p.rows); err != nil {
+	fail := func(err error) {
 		// Not here, where others are about to be shown the same result.
 		s.c.ex.Read(func(context.Context) error { return nil }, func(error) { s.c.failQuery(s.q, err) })
+	}
+	if err := s.c.enough(s.p.rows); err != nil {
+		fail(err)
 		return
 	}
 	for _, j := range joined {
@@ -494,7 +507,7 @@ func (s *sub) Ready() {
 	known := s.known
 	s.known = nil
 	s.p.postpone(s.slot) // behind the commits that the rows have in them
-	s.c.answerAt(s.p, s.slot, s.id, func(a *answer) error {
+	s.c.answerAt(s.p, s.slot, s.id, fail, func(a *answer) error {
 		err := a.result(s.sel.Collection, rows, known)
 		if err == nil {
 			err = a.companions(joined)

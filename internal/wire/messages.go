@@ -396,8 +396,8 @@ type Submit struct {
 	Tx       event.TxID
 	Events   [][]byte // encoded events
 	Requires []Require
-	// After are transactions that it refers to, sent before it on the same
-	// connection: it falls with them (S29).
+	// After are transactions that it refers to or is upon, sent before it on the
+	// same connection: it falls with them (S29), and waits with them.
 	After []event.TxID
 }
 
