@@ -49,7 +49,10 @@ func newServer(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := ankurah.OpenNode(ctx, eng, &ankurah.NodeOptions{Durable: true, Policy: policy.Permissive{}})
+	n, err := ankurah.OpenNode(ctx, eng, &ankurah.NodeOptions{
+		Durable: true, Policy: policy.Permissive{},
+		Limits: ankurah.Limits{PrincipalConnections: 20_000}, // one client stands for many
+	})
 	if err != nil {
 		return nil, errors.Join(err, eng.Close())
 	}

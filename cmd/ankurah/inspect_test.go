@@ -44,7 +44,7 @@ func TestInspect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said(t, s.run("inspect"), "1 connections", "2 live queries show 1 results",
+	said(t, s.run("inspect"), "1 connections", "2 live queries show 2 results, 1 of them looked at in every commit", "2 changes evaluated, 2 matched",
 		"album       year > 2000                    year > ?                       bob  a client     3       1  year by range          1        1  2",
 		"album       SELECT COUNT(*) GROUP BY year  SELECT COUNT(*) GROUP BY year  bob  a client     4       1  everything             1        1  2")
 	got := s.lines("inspect")[0]
@@ -60,7 +60,7 @@ func TestInspect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"ankurah_connections 1", "ankurah_live_queries 2", "ankurah_live_matches_total 1", "ankurah_commits_total 1", "go_goroutines "} {
+	for _, line := range []string{"ankurah_connections 1", "ankurah_live_queries 2", "ankurah_live_matches_total 2", "ankurah_commits_total 1", "go_goroutines "} {
 		if !strings.Contains("\n"+string(text), "\n"+line) {
 			t.Errorf("%q is not in\n%s", line, text)
 		}
