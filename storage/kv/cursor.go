@@ -2,15 +2,11 @@ package kv
 
 import "context"
 
-// checkEvery is how many keys are read between two looks at the context.
-const checkEvery = 64
-
 // cursor walks a range of keys of a snapshot.
 type cursor struct {
 	ctx  context.Context
 	keys keyspace
 	it   Iterator // nil at the end
-	n    int
 	val  []byte
 	raw  bool  // seals are left to the caller
 	err  error // what ended the walk; nil at the end of the range
@@ -38,15 +34,13 @@ func (s *snapshot) openRaw(ctx context.Context, lo, hi []byte) *cursor {
 }
 
 // next moves to the next key; false at the end and on an error, when the
-// cursor has closed itself. A record whose seal does not fit is one.
+// cursor has closed itself. A record whose seal does not fit is one. The
+// context is looked at for every key: what is done with a row may take long.
 func (c *cursor) next() bool {
 	if c.it == nil {
 		return false
 	}
-	if c.n++; c.n%checkEvery == 0 {
-		c.err = c.ctx.Err()
-	}
-	if c.err == nil && c.it.Next() {
+	if c.err = c.ctx.Err(); c.err == nil && c.it.Next() {
 		if c.val = c.it.Value(); c.raw {
 			return true
 		}
