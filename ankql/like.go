@@ -18,6 +18,7 @@ const MaxPattern = 4 << 10
 // ever tried twice.
 type matcher struct {
 	segments []segment
+	least    int // characters that a text has to have, and so bytes
 	fold     bool
 }
 
@@ -66,6 +67,7 @@ func compileLike(pattern string, fold bool) *matcher {
 			}
 		}
 		runes = append(runes, r)
+		m.least++
 	}
 	end()
 	for k := 1; k < len(m.segments)-1; k++ {
@@ -78,6 +80,9 @@ func compileLike(pattern string, fold bool) *matcher {
 
 // match reports whether the pattern matches all of s.
 func (m *matcher) match(s string) bool {
+	if len(s) < m.least {
+		return false
+	}
 	last := len(m.segments) - 1
 	s, ok := m.segments[0].prefix(s, m.fold)
 	if !ok || last == 0 {
