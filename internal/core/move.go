@@ -269,13 +269,14 @@ type malformedChange struct{ err error }
 func (e *malformedChange) Error() string   { return "ankurah: malformed change: " + e.err.Error() }
 func (e *malformedChange) Unwrap() []error { return []error{event.ErrMalformed, e.err} }
 
-// ack takes a transaction's events from pending into the bases.
+// ack takes a transaction's events from pending into the bases. Changes that
+// say states or events are of other entities, and came with it.
 func (v *mover) ack(m *wire.Ack) error {
 	o := v.c.outByID[m.Tx]
 	for k := range m.Changes {
 		x := &m.Changes[k]
 		var own []*event.Event
-		if o != nil && len(x.State) == 0 {
+		if o != nil && len(x.State)+len(x.Events) == 0 {
 			for _, e := range o.events {
 				if e.Entity == x.Entity {
 					own = append(own, e)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
@@ -137,5 +138,49 @@ func TestRefusedStaysRefused(t *testing.T) {
 	}
 	if s := stateOf(t, w.s, i); s != nil {
 		t.Errorf("stored at rev %d", s.Rev())
+	}
+}
+
+// S37, S53: what enters a window by an own commit comes in one piece with the
+// word that it enters. A row that was there before is not shown as it was then.
+func TestAckBringsRowsOfWindows(t *testing.T) {
+	w := newPair(t)
+	w.connect()
+	w.rest()
+	a := w.create(w.s, w.xs, 1)
+	b := w.create(w.s, w.xs, 2)
+	i := w.create(w.s, w.xs, 3)
+	sel, err := ankql.BindTemplate("ORDER BY n LIMIT 2", nil, nil, "album")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := w.c.Subscribe(sel, nil, &quietSink{})
+	w.c.Start(q)
+	w.c.Follow(q)
+	w.rest()
+	w.edit(w.s, w.xs, a, "n", 5, false) // i enters the window
+	w.rest()
+	w.edit(w.s, w.xs, a, "n", 1, false) // and leaves it
+	w.rest()
+	w.edit(w.s, w.xs, i, "m", 7, false) // which is none of the client's affairs
+	w.rest()
+	if n := stateOf(t, w.c, i).Rev(); n != 1 {
+		t.Fatalf("the client has been told of rev %d", n)
+	}
+	w.edit(w.c, w.xc, b, "n", 9, false)
+	w.up()
+	w.xs.settle()
+	frames, _ := w.p.Take()
+	for _, f := range frames {
+		w.c.LinkFrame(w.l, f)
+		w.xc.settle()
+		for _, r := range q.Rows() {
+			if have, want := r.Rev(), stateOf(t, w.s, r.ID()).Rev(); r.ID() == i && have != want {
+				t.Errorf("rev %d of it is shown; it has %d", have, want)
+			}
+		}
+	}
+	if rows := q.Rows(); len(rows) != 2 || rows[1].ID() != i || !q.Synced() {
+		t.Errorf("%d rows, synced %t", len(rows), q.Synced())
 	}
 }

@@ -654,16 +654,6 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 	if p.ending {
 		return
 	}
-	if n := len(acks); n > 0 {
-		// Pending events leave windows and aggregates no sooner than the
-		// server's word on these comes.
-		acks[n-1].Windows, windows = windows, nil
-		acks[n-1].Results, results = results, nil
-		for _, m := range acks {
-			p.put(len(p.slots), &slot{frames: ackFrames(m)})
-		}
-		c.ex.Wake(&p.Conn)
-	}
 	m := &wire.Push{Windows: windows, Results: results}
 	var key pushKey
 	for _, o := range changes {
@@ -681,7 +671,7 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 		w := t.wrote(o.before, o.now)
 		whole := w == nil || o.whole && w.Before != nil || len(w.Events) > 1 && !f.all
 		key = pushKey{o.now, whole}
-		if len(changes) == 1 && len(windows)+len(results) == 0 {
+		if alone := len(changes) == 1 && len(windows)+len(results)+len(acks) == 0; alone {
 			if frames := cache.alone[key]; frames != nil {
 				c.pushOn(p, frames)
 				return
@@ -697,6 +687,18 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 			}
 		}
 		m.Changes = append(m.Changes, x)
+	}
+	if n := len(acks); n > 0 {
+		// In one piece: pending events leave windows and aggregates no sooner
+		// than the server's word on these comes, and a row that enters a window
+		// is shown at once, so its state may not come later (S37).
+		last := acks[n-1]
+		last.Changes, last.Windows, last.Results = append(last.Changes, m.Changes...), windows, results
+		for _, a := range acks {
+			p.put(len(p.slots), &slot{frames: ackFrames(a)})
+		}
+		c.ex.Wake(&p.Conn)
+		return
 	}
 	if len(m.Changes)+len(m.Windows)+len(m.Results) == 0 {
 		return

@@ -30,11 +30,11 @@ func frame(b []byte) string {
 	}
 	switch m := m.(type) {
 	case *wire.Push:
-		return "Push " + changes(m.Changes)
+		return "Push " + changes(m.Changes) + windows(m.Windows)
 	case *wire.Rows:
-		return fmt.Sprintf("Rows of %d %s done %t", m.ID, changes(m.Changes), m.Done)
+		return fmt.Sprintf("Rows of %d %s done %t, result %s", m.ID, changes(m.Changes), m.Done, short(m.Result))
 	case *wire.Ack:
-		return fmt.Sprintf("Ack of %s %s", m.Tx, changes(m.Changes))
+		return fmt.Sprintf("Ack of %s %s%s", m.Tx, changes(m.Changes), windows(m.Windows))
 	case *wire.Submit:
 		return fmt.Sprintf("Submit %s: %d events", m.Tx, len(m.Events))
 	case *wire.Refuse:
@@ -55,6 +55,15 @@ func frame(b []byte) string {
 		return fmt.Sprintf("Want %d of %s", m.ID, short(entities(m.Entities)))
 	}
 	return strings.TrimPrefix(fmt.Sprintf("%T", m), "*wire.")
+}
+
+// windows says what enters and leaves windows.
+func windows(all []wire.Window) string {
+	var b strings.Builder
+	for _, x := range all {
+		fmt.Fprintf(&b, ", window %d: in %s, out %s", x.Query, short(x.In), short(x.Out))
+	}
+	return b.String()
 }
 
 func entities(list []wire.Known) (out []id.ID) {

@@ -465,7 +465,7 @@ func require(outer *pb.Reader) (q Require) {
 // Ack says that a transaction is stored, and what it made of its entities.
 type Ack struct {
 	Tx      event.TxID
-	Changes []Change // without the events, which the sender has
+	Changes []Change // its own without the events, which the sender has; and of others that enter results with it
 	Windows []Window // what it did to the sender's windows
 	More    bool     // the next message goes on with it
 	Results []Result // what it did to the sender's aggregates
