@@ -2,6 +2,7 @@ package ankurah
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"runtime"
 	"runtime/debug"
@@ -33,6 +34,24 @@ func (n *Node) contained(what string, f func()) {
 // panicked reports a panic, on its stack.
 func (n *Node) panicked(in string, value any) {
 	n.log.Error(in+" panicked", "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
+}
+
+// containedLogger is a user's logger. Others are told of a panic by the log;
+// of one in the log itself standard error is.
+type containedLogger struct{ to Logger }
+
+func (l containedLogger) Debug(msg string, args ...any) { l.call(l.to.Debug, msg, args) }
+func (l containedLogger) Info(msg string, args ...any)  { l.call(l.to.Info, msg, args) }
+func (l containedLogger) Warn(msg string, args ...any)  { l.call(l.to.Warn, msg, args) }
+func (l containedLogger) Error(msg string, args ...any) { l.call(l.to.Error, msg, args) }
+
+func (l containedLogger) call(f func(string, ...any), msg string, args []any) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(os.Stderr, "ankurah: the logger panicked: %v; it was told: %s %v\n%s", r, msg, args, debug.Stack())
+		}
+	}()
+	f(msg, args...)
 }
 
 type silent struct{}

@@ -23,6 +23,34 @@ const (
 	MetricLiveQueries = "ankurah_live_queries" // gauge: live queries that are open
 )
 
+// containedMetrics are a user's. They are told of things under the lock, and
+// in the middle of a commit.
+type containedMetrics struct {
+	n  *Node
+	to Metrics
+}
+
+func (m containedMetrics) Count(name string, n int) {
+	defer m.contain()
+	m.to.Count(name, n)
+}
+
+func (m containedMetrics) Gauge(name string, n int) {
+	defer m.contain()
+	m.to.Gauge(name, n)
+}
+
+func (m containedMetrics) Time(name string, d time.Duration) {
+	defer m.contain()
+	m.to.Time(name, d)
+}
+
+func (m containedMetrics) contain() {
+	if r := recover(); r != nil {
+		m.n.panicked("the metrics", r)
+	}
+}
+
 type noMetrics struct{}
 
 func (noMetrics) Count(string, int)          {}

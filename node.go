@@ -13,7 +13,6 @@ import (
 	"github.com/ankurah/ankurah-go/internal/core"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/property"
-	"github.com/ankurah/ankurah-go/property/lww"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
 )
@@ -120,26 +119,17 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		queries: -1, // not told yet
 		limits:  Limits(limits),
 		engine:  engine,
-		kinds:   property.NewRegistry(append([]property.Kind{lww.Kind}, opts.PropertyKinds...)...),
-		log:     opts.Logger,
-		metrics: opts.Metrics,
+		log:     silent{},
+		metrics: noMetrics{},
 		durable: opts.Durable,
-		clock:   opts.Clock,
+		clock:   time.Now,
 		opened:  time.Now(),
 	}
+	n.contain(opts)
 	if opts.Restored && opts.Durable && engine.Info().Shared {
 		return nil, errRestoredShared
 	}
-	if n.clock == nil {
-		n.clock = time.Now
-	}
 	n.idle = sync.NewCond(&n.mu)
-	if n.log == nil {
-		n.log = silent{}
-	}
-	if n.metrics == nil {
-		n.metrics = noMetrics{}
-	}
 	cfg := core.Config{
 		Kinds: n.kinds, Policy: opts.Policy, Constraints: opts.Constraints, CacheSize: opts.CacheSize, ClosedSchema: opts.ClosedSchema,
 		Durable: opts.Durable, App: opts.AppVersion, LeastApp: opts.LeastAppVersion, OnRejected: n.rejected(opts.OnRejected),

@@ -4,14 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
+	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/property"
 	"github.com/ankurah/ankurah-go/signal"
 	"github.com/ankurah/ankurah-go/storage/memory"
 	"github.com/ankurah/ankurah-go/transport/local"
@@ -160,6 +167,160 @@ func TestPanicsAreContained(t *testing.T) {
 	})
 	q.Close()
 	<-q.Done()
+}
+
+// wild panics while it is told to.
+type wild struct {
+	on    atomic.Bool
+	calls atomic.Int32
+}
+
+func (w *wild) maybe(place string) {
+	if w.on.Load() {
+		w.calls.Add(1)
+		panic("a bug in " + place)
+	}
+}
+
+type wildMeter struct{ *wild }
+
+func (m wildMeter) Count(string, int)          { m.maybe("Count") }
+func (m wildMeter) Gauge(string, int)          { m.maybe("Gauge") }
+func (m wildMeter) Time(string, time.Duration) { m.maybe("Time") }
+
+type wildLogger struct {
+	*wild
+	*notebook
+}
+
+func (l wildLogger) Warn(msg string, args ...any)  { l.maybe("Warn"); l.notebook.Warn(msg, args...) }
+func (l wildLogger) Error(msg string, args ...any) { l.maybe("Error"); l.notebook.Error(msg, args...) }
+
+// What a node calls in the middle of its own work, under its lock, may panic:
+// the work is done, the log has it.
+func TestPanicsInTheMiddleOfWork(t *testing.T) {
+	var log notebook
+	meter, clock := &wild{}, &wild{}
+	n := openNode(t, memory.New(), &ankurah.NodeOptions{
+		Policy: policy.Permissive{}, Logger: &log, Metrics: wildMeter{meter},
+		Clock: func() time.Time { clock.maybe("Clock"); return time.Now() },
+	})
+	s := n.Session(policy.Principal{})
+	work := func() ankurah.ID {
+		t.Helper()
+		id := create(t, s, ankurah.Fields{"name": "a"})
+		q, err := albums.Query(t.Context(), s, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Close()
+		<-q.Done()
+		return id
+	}
+	meter.on.Store(true)
+	work()
+	meter.on.Store(false)
+	for _, place := range []string{"Count", "Gauge", "Time"} {
+		if !log.has("the metrics panicked", "a bug in "+place, "panic_test.go") {
+			t.Errorf("a panic in %s is not in the log", place)
+		}
+	}
+	before := work()
+	clock.on.Store(true)
+	during := work()
+	clock.on.Store(false)
+	if after := work(); !before.Less(during) || !during.Less(after) || time.Since(during.Stamp().Time()).Abs() > time.Hour {
+		t.Errorf("IDs %s, %s, %s", before, during, after)
+	}
+	if !log.has("the clock panicked", "a bug in Clock", "panic_test.go") {
+		t.Error("a panic of the clock is not in the log")
+	}
+}
+
+// A logger that panics loses what it was told, and nothing else.
+func TestPanickingLogger(t *testing.T) {
+	log, meter := &wild{}, &wild{}
+	eng := memory.New()
+	defer eng.Close()
+	n, err := ankurah.OpenNode(t.Context(), eng, &ankurah.NodeOptions{
+		Durable: true, Policy: policy.Permissive{}, Logger: wildLogger{log, &notebook{}}, Metrics: wildMeter{meter},
+	})
+	if err == nil {
+		err = n.EnsureSystem(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := n.Session(policy.Principal{})
+	stderr := captured(t, func() { // until nothing of the node is left that may say something
+		log.on.Store(true)
+		meter.on.Store(true)
+		create(t, s, ankurah.Fields{"name": "a"})
+		log.on.Store(false)
+		meter.on.Store(false)
+		create(t, s, ankurah.Fields{"name": "b"})
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if log.calls.Load() == 0 || !strings.Contains(stderr, "the logger panicked: a bug in Error; it was told: the metrics panicked") {
+		t.Errorf("%d calls of the logger; standard error: %s", log.calls.Load(), stderr)
+	}
+}
+
+// captured returns what is written to standard error meanwhile.
+func captured(t *testing.T, f func()) string {
+	t.Helper()
+	file, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	was := os.Stderr
+	os.Stderr = file
+	func() {
+		defer func() { os.Stderr = was }()
+		f()
+	}()
+	b, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// wildKind is a kind of property that cannot apply anything.
+type wildKind struct{}
+
+func (wildKind) Name() string { return "wild" }
+func (wildKind) Apply(property.Property, event.Operation, id.ID) (property.Property, error) {
+	panic("a bug in Apply")
+}
+func (wildKind) Join(property.Property, property.Property) (property.Property, error) {
+	panic("a bug in Join")
+}
+
+// S15, S28: what a kind panics at is like what is of no known kind: not taken,
+// and not refused for good.
+func TestPanickingKind(t *testing.T) {
+	var log notebook
+	a := &arena{T: t, server: openNode(t, memory.New(), &ankurah.NodeOptions{
+		Policy: policy.Permissive{}, Logger: &log, PropertyKinds: []property.Kind{wildKind{}},
+	})}
+	a.ctx, a.cancel = context.WithCancel(t.Context())
+	x := a.greet("alice")
+	x.refused("a panic in Apply", x.submit(x.genesis("album", event.Operation{Property: "name", Kind: "wild", Data: []byte{1}})), wire.UnknownKind, `kind "wild" panicked`)
+	if wire.UnknownKind.Final() {
+		t.Error("that is final")
+	}
+	if !log.has("a property kind panicked", "a bug in Apply", "wildKind") {
+		t.Errorf("the log: %q", log.lines)
+	}
+	if r := x.submit(x.genesis("album", set("name", "x"))); r != nil {
+		t.Errorf("after the panic: %+v", r)
+	}
+	a.cancel()
+	a.served.Wait()
 }
 
 // A handler of refusals that panics is called for the next one all the same.
