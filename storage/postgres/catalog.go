@@ -161,22 +161,33 @@ func (e *Engine) readCatalog(ctx context.Context, q querier, known *catalog) (*c
 func (e *Engine) readIndexes(ctx context.Context, q querier, c *catalog) error {
 	return all(ctx, q, "SELECT collection, name, definition, complete, columns FROM "+e.own("indexes")+" ORDER BY collection, position", nil, func(r pgx.Rows) error {
 		var in, name, definition string
-		x := &index{}
-		if err := r.Scan(&in, &name, &definition, &x.complete, &x.columns); err != nil {
+		var complete bool
+		var columns int
+		if err := r.Scan(&in, &name, &definition, &complete, &columns); err != nil {
 			return err
 		}
 		to, ok := c.collections[in]
 		if !ok {
 			return &storage.CorruptError{What: "catalog: index " + name, Err: errName}
 		}
-		if err := json.Unmarshal([]byte(definition), &x.def.Columns); err != nil {
+		x, err := readIndex(in, name, definition)
+		if err != nil {
 			return &storage.CorruptError{What: "catalog: index " + name, Err: err}
 		}
-		x.name = name
+		x.complete, x.columns = complete, columns
 		to.indexes = append(to.indexes, x)
 		x.layout(to)
 		return nil
 	})
+}
+
+// readIndex reads the definition of an index.
+func readIndex(collection, name, definition string) (*index, error) {
+	x := &index{name: name}
+	if err := json.Unmarshal([]byte(definition), &x.def.Columns); err != nil {
+		return nil, err
+	}
+	return x, checkIndex(collection, x.def)
 }
 
 // prepare makes the statements that write one row.
