@@ -32,7 +32,7 @@ type wireConn struct {
 	conn   transport.Conn
 	core   *core.Conn
 	ctx    context.Context
-	cancel context.CancelFunc
+	end    context.CancelCauseFunc // nil where others say why
 	writer sync.WaitGroup
 
 	try func(frame []byte) bool // sends what can be sent at once; nil: unknown
@@ -87,7 +87,7 @@ func (w *wireConn) send(frames [][]byte, end bool) {
 	defer w.writer.Done()
 	for {
 		for _, f := range frames {
-			slow := time.AfterFunc(w.n.limits.SendTimeout, w.cancel)
+			slow := time.AfterFunc(w.n.limits.SendTimeout, func() { w.end(w.n.core.Untaken()) })
 			err := w.conn.Send(w.ctx, f)
 			slow.Stop()
 			if err != nil {
@@ -126,6 +126,9 @@ func (w *wireConn) serve(take func(frame []byte), busy, commits func() bool) err
 	for {
 		frame, err := w.conn.Receive(w.ctx)
 		if err != nil {
+			if why := context.Cause(w.ctx); errors.Is(why, ErrLimit) {
+				return why
+			}
 			return err
 		}
 		committing := false
@@ -206,9 +209,11 @@ func (n *Node) newConn(ctx context.Context, c transport.Conn) *wireConn {
 	if t, ok := c.(transport.TrySender); ok {
 		w.try = t.TrySend
 	}
-	w.ctx, w.cancel = context.WithCancel(ctx)
+	w.ctx, w.end = context.WithCancelCause(ctx)
 	return w
 }
+
+func (w *wireConn) cancel() { w.end(nil) }
 
 // Accept serves a client's connection until it ends. Transports call it.
 func (n *Node) Accept(ctx context.Context, c transport.Conn) error {

@@ -209,6 +209,11 @@ func (c *Core) Unanswered() error {
 	return &lateError{"the durable node did not answer", "RequestTimeout", c.cfg.Limits.RequestTimeout}
 }
 
+// Untaken is the error of a connection whose other side takes nothing.
+func (c *Core) Untaken() error {
+	return &lateError{"the other side took nothing of what it was sent", "SendTimeout", c.cfg.Limits.SendTimeout}
+}
+
 // millis returns a time of a connection.
 func millis(d time.Duration) uint64 { return uint64(d.Milliseconds()) }
 

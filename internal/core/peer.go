@@ -305,16 +305,16 @@ type deferred struct {
 // yet.
 func (c *Core) postpone(p *Peer, m wire.Message, size int) {
 	l := &c.cfg.Limits
-	most, bytes := excess*l.Requests, excessBytes*l.RequestBytes
+	most, bytes, what := excess*l.Requests, excessBytes*l.RequestBytes, "though nothing more is received at this limit there wait"
 	if !p.known {
-		most, bytes = maxUnknown, maxUnknownSize
+		most, bytes, what = maxUnknown, maxUnknownSize, "before the credential was looked at there wait"
 	}
-	switch {
-	case len(p.deferred) >= most:
-		c.dismissWith(p, wire.Overloaded, "more than "+strconv.Itoa(most)+" requests wait")
-		return
-	case p.deferredSize+size > bytes:
-		c.dismissWith(p, wire.Overloaded, "requests of more than "+strconv.Itoa(bytes)+" bytes wait")
+	err := roomFor(len(p.deferred)+1, most, what, "requests", "Requests", "")
+	if err == nil {
+		err = roomFor(p.deferredSize+size, bytes, what, "bytes of requests", "RequestBytes", "")
+	}
+	if err != nil {
+		c.dismiss(p, err)
 		return
 	}
 	p.deferred = append(p.deferred, deferred{m, size})
