@@ -93,8 +93,8 @@ func TestStuckPeerDoesNotHinderClose(t *testing.T) {
 	go func() { defer close(done); _ = server.Close() }()
 	select {
 	case <-done:
-	case <-time.After(12 * time.Second):
-		t.Error("Close does not return within 12 s, because a peer does not take its frames")
+	case <-time.After(patience):
+		t.Error("Close does not return, because a peer does not take its frames")
 		_ = a.Close()
 		<-done
 	}
@@ -105,27 +105,32 @@ func TestStuckPeerDoesNotHinderClose(t *testing.T) {
 func TestOldEntitiesAreNotCreated(t *testing.T) {
 	server := openNode(t, memory.New(), nil)
 	create(t, server.Session(alice), ankurah.Fields{"name": "old", "year": 1})
-	time.Sleep(5 * time.Millisecond)
 	client := openClient(t)
-	defer revDial(t, client, server).Close()
+	revDial(t, client, server).Close() // it has joined, and knows nothing yet
 	q, err := albums.Query(t.Context(), client.Session(alice), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	created := make(chan bool, 10)
+	initial, created := make(chan struct{}, 1), make(chan bool, 10)
 	q.OnChange(func(cs ankurah.ChangeSet[album]) {
 		for c := range cs.Added() {
 			created <- c.Created
 		}
+		select {
+		case initial <- struct{}{}:
+		default:
+		}
 	})
+	revSoon(t, "the query has its local rows, which are none", initial)
+	defer revDial(t, client, server).Close()
 	select {
 	case yes := <-created:
 		if yes {
 			t.Error("an old entity is said to be created by the change set that brings it to the client")
 		}
-	case <-time.After(3 * time.Second):
-		t.Skip("it came as Initial")
+	case <-time.After(patience):
+		t.Error("it never came")
 	}
 }
 
@@ -346,12 +351,12 @@ func TestOnlyRequire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := tx.Confirmed(ctx); err != nil {
 		t.Errorf("Confirmed: %v", err)
 	}
-	ctx2, cancel2 := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx2, cancel2 := context.WithTimeout(t.Context(), patience)
 	defer cancel2()
 	if err := client.Settle(ctx2); err != nil {
 		t.Errorf("Settle: %v, with %d pending", err, client.Pending())

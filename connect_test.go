@@ -29,11 +29,15 @@ func openClient(t testing.TB) *ankurah.Node {
 	return n
 }
 
+// patience is how long tests wait for what has to happen: it says what is
+// missing, and not how quick the machine is.
+const patience = time.Minute
+
 func within(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !f(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !f(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("not within 5 s: " + what)
+			t.Fatal("not within " + patience.String() + ": " + what)
 		}
 	}
 }

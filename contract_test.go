@@ -36,8 +36,8 @@ func revSoon(t *testing.T, what string, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
-	case <-time.After(3 * time.Second):
-		t.Fatal("not within 3 s: " + what)
+	case <-time.After(patience):
+		t.Fatal("not within " + patience.String() + ": " + what)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestNodeCloseEndsQueries(t *testing.T) {
 	}
 	select {
 	case <-q.Done():
-	case <-time.After(time.Second):
+	case <-time.After(patience):
 		t.Error("Done is not closed after the node's Close")
 	}
 }
@@ -450,12 +450,12 @@ func revInvalidated(t *testing.T, firstFirst bool) (server *ankurah.Node, client
 func TestInvalidateDuringHydration(t *testing.T) {
 	_, client, q := revInvalidated(t, true)
 	defer q.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := q.WaitSynced(ctx); err != nil {
 		t.Errorf("the live query never gets an answer: %v", err)
 	}
-	ctx2, cancel2 := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx2, cancel2 := context.WithTimeout(t.Context(), patience)
 	defer cancel2()
 	if _, err := albums.Fetch(ctx2, client.Session(alice), ""); err != nil {
 		t.Errorf("and nothing else on the connection does: %v", err)

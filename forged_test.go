@@ -118,7 +118,7 @@ func attackedWith(t *testing.T, l ankurah.Limits, attack func(a *arena)) {
 func (a *arena) undisturbed() {
 	a.Helper()
 	a.works++
-	ctx, cancel := context.WithTimeout(a.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(a.Context(), patience)
 	defer cancel()
 	var made ankurah.ID
 	err := a.honest.UpdateConfirmed(ctx, func(tx *ankurah.Tx) error {
@@ -206,7 +206,7 @@ func (x *attacker) say(m wire.Message) bool { return x.raw(wire.Append(nil, m)) 
 // hear returns the server's next message, nil at the end of the connection.
 func (x *attacker) hear() wire.Message {
 	x.a.Helper()
-	ctx, cancel := context.WithTimeout(x.a.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(x.a.ctx, patience)
 	defer cancel()
 	frame, err := x.conn.Receive(ctx)
 	if errors.Is(err, transport.ErrClosed) {
@@ -389,7 +389,7 @@ func TestForgedEvents(t *testing.T) {
 			"the server as author":    {edit(func(h *event.Header) { h.Author = event.NodeAuthor(a.server.ID()) }), wire.Malformed, "author"},
 			"another actor":           {edit(func(h *event.Header) { h.Actor = "honest" }), wire.Denied, "actor"},
 			"nobody as actor":         {edit(func(h *event.Header) { h.Actor = "" }), wire.Denied, "actor"},
-			"a clock in the future":   {edit(func(h *event.Header) { h.Stamp = id.NewStamp(h.Stamp.Millis()+90_000, 0) }), wire.TooEarly, "clock"},
+			"a clock in the future":   {edit(func(h *event.Header) { h.Stamp = id.NewStamp(h.Stamp.Millis()+600_000, 0) }), wire.TooEarly, "clock"},
 			"the end of time":         {edit(func(h *event.Header) { h.Stamp = id.MaxStamp }), wire.TooEarly, "clock"},
 			"the system's collection": {x.genesis("_system", set("name", "mine")), wire.Reserved, "_system"},
 			"the system's property":   {edit(func(h *event.Header) {}, set("_owner", "me")), wire.Reserved, "_owner"},

@@ -217,7 +217,7 @@ func TestLimitsOfQueries(t *testing.T) {
 
 	var last *ankurah.LiveQuery[ankurah.Record]
 	watch := func(s *ankurah.Session, collection string) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		q, err := ankurah.Dynamic(collection).Query(ctx, s, "")
 		if err != nil {

@@ -218,7 +218,7 @@ func TestAggregatesThroughReferences(t *testing.T) {
 						select {
 						case set := <-q.sets:
 							q.fold(t, set)
-						case <-time.After(2 * time.Second):
+						case <-time.After(patience):
 							t.Fatalf("%s: folded %v, rows %v", q.text, said(q.folded), said(q.q.Rows()))
 						}
 					}

@@ -30,7 +30,7 @@ func listen(t *testing.T, n *ankurah.Node, address string) (at string, stop func
 		_ = srv.Serve(l) // ErrServerClosed
 	}()
 	return l.Addr().String(), func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := h.Shutdown(ctx); err != nil {
 			t.Error(err)

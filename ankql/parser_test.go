@@ -250,7 +250,7 @@ func TestMaxText(t *testing.T) {
 		for range Paths(q.Where) {
 		}
 	}
-	if d := time.Since(begin); d > 5*time.Second {
+	if d := time.Since(begin); d > time.Minute {
 		t.Errorf("took %v", d)
 	}
 	if _, err := Parse(strings.Repeat(" ", MaxText)); err != nil {

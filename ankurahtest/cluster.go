@@ -25,7 +25,7 @@ type Options struct {
 	// Engine is the durable node's store; nil is one in memory. The cluster
 	// closes it.
 	Engine storage.Engine
-	// Timeout bounds every wait; 0 means 10 seconds.
+	// Timeout bounds every wait; 0 means a minute.
 	Timeout time.Duration
 }
 
@@ -59,7 +59,7 @@ func New(t testing.TB, opts *Options) *Cluster {
 		c.opts = *opts
 	}
 	if c.opts.Timeout == 0 {
-		c.opts.Timeout = 10 * time.Second
+		c.opts.Timeout = time.Minute
 	}
 	c.opts.Server.Durable, c.opts.Client.Durable = true, false
 	if c.opts.Server.Policy == nil {

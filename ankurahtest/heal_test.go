@@ -12,7 +12,7 @@ import (
 func TestHealAfterDrain(t *testing.T) {
 	c := ankurahtest.New(t, nil)
 	cl := c.Client("alice")
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.Server().Drain(ctx); err != nil {
 		t.Fatal(err)

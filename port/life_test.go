@@ -110,7 +110,7 @@ func TestPageOverAWebSocket(t *testing.T) {
 		defer close(ended)
 		p.ended()
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	check(t, h.Shutdown(ctx))
 	if <-ended; p.bye == nil || p.bye.code != "closing" {
@@ -250,7 +250,7 @@ func TestLeaving(t *testing.T) {
 		p.send(&commit{tx: event.TxID{1, byte(k)}, ops: []op{creates("note", "text", "x")}})
 		check(t, p.conn.Close())
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	check(t, s.Drain(ctx))
 	if open := n.Stats().LiveQueries; open != 0 {

@@ -104,7 +104,7 @@ func connect(t testing.TB, s *Server) *tab {
 }
 
 func newTab(t testing.TB, c transport.Conn) *tab {
-	return &tab{t: t, conn: c, queries: map[uint64]*seen{}, acks: map[event.TxID]*outcome{}, patience: 10 * time.Second}
+	return &tab{t: t, conn: c, queries: map[uint64]*seen{}, acks: map[event.TxID]*outcome{}, patience: time.Minute}
 }
 
 // page is connect and a hello.

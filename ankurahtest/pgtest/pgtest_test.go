@@ -88,7 +88,7 @@ func TestClose(t *testing.T) {
 	}
 	select {
 	case <-p.ended:
-	case <-time.After(time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the process has not ended")
 	}
 	if _, err := os.Stat(s.dir); !errors.Is(err, os.ErrNotExist) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/policy"
@@ -86,7 +87,7 @@ func dial(t *testing.T, url, user string) *ankurah.Session {
 			t.Error(err)
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), connectTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := node.WaitReady(ctx); err != nil {
 		t.Fatal(err)

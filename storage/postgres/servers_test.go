@@ -143,7 +143,7 @@ func TestServers(t *testing.T) {
 		work.Go(func() {
 			s := servers[k/workers]
 			r := rand.New(rand.NewPCG(uint64(k), 3))
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 			defer cancel()
 			for n := range int64(40) {
 				one, two := shared[r.IntN(len(shared))], shared[r.IntN(len(shared))]
@@ -208,7 +208,7 @@ func agree(t *testing.T, url string, servers []*follower) {
 		want[r.ID()] = fmt.Sprint(r.Fields())
 	}
 	for _, s := range servers {
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for err = s.holds(t, want); err != nil && time.Now().Before(deadline); err = s.holds(t, want) {
 			time.Sleep(5 * time.Millisecond)
 		}

@@ -150,7 +150,7 @@ func dial(t *testing.T, n *node, url string, opts *wsclient.Options) *wsclient.C
 
 func wait(t *testing.T, c *wsclient.Conn) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.WaitConnected(ctx); err != nil {
 		t.Fatal(err)
@@ -168,10 +168,10 @@ func whyNot(t *testing.T, c *wsclient.Conn) error {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			buf := make([]byte, 1<<20)
-			t.Fatalf("not in 10 s: %s\n%s", what, buf[:runtime.Stack(buf, true)])
+			t.Fatalf("not in a minute: %s\n%s", what, buf[:runtime.Stack(buf, true)])
 		}
 	}
 }

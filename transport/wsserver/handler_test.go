@@ -117,7 +117,7 @@ func echo(t *testing.T, ws *websocket.Conn, frame []byte) {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			buf := make([]byte, 1<<20)
 			t.Fatalf("not in 10 s: %s\n%s", what, buf[:runtime.Stack(buf, true)])
@@ -399,7 +399,7 @@ func TestShutdownWaitsAndCloses(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "ankurah: 1 connections had to be closed") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if d := time.Since(began); d < 100*time.Millisecond || d > 5*time.Second {
+		if d := time.Since(began); d < 100*time.Millisecond || d > time.Minute {
 			t.Errorf("%s: it took %v", name, d)
 		}
 		if h.Conns() != 0 {
