@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -383,8 +384,16 @@ func (w *World) stored(tx event.TxID) bool {
 }
 
 // Run lets things happen, then heals everything, lets it come to rest, and
-// checks what must be true. It returns what was not.
-func (w *World) Run() error {
+// checks what must be true. It returns what was not; a panic is one such thing.
+func (w *World) Run() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if w.opts.Trace != nil { // not in the digest: addresses differ
+				_, _ = w.opts.Trace.Write(debug.Stack())
+			}
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
 	for w.step = range w.opts.Steps {
 		if w.failure != nil {
 			return w.failure

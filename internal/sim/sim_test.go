@@ -3,6 +3,7 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -37,6 +38,26 @@ func TestWorlds(t *testing.T) {
 				t.Fatalf("%v\nsee it: go run ./internal/sim/cmd -seed %d -workload %s", err, seed, w.Workload())
 			}
 		})
+	}
+}
+
+// A panic of the code that runs in a world ends that world, by name, like
+// everything else that goes wrong.
+func TestPanicIsAFailure(t *testing.T) {
+	actions["edit"] = func(f func(*World, *node)) func(*World, *node) {
+		t.Cleanup(func() { actions["edit"] = f })
+		return func(*World, *node) { panic("a bug") }
+	}(actions["edit"])
+	var trace strings.Builder
+	w, err := New(Options{Seed: 1, Workload: "calm", Trace: &trace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Run(); err == nil || err.Error() != "panic: a bug" {
+		t.Errorf("it says %v", err)
+	}
+	if !strings.Contains(trace.String(), "sim_test.go") {
+		t.Error("the trace does not say where")
 	}
 }
 

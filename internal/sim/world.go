@@ -89,7 +89,8 @@ type pipe struct {
 	window             int  // frames under way in one direction, before the sender waits
 }
 
-// New returns a world whose server has a system.
+// New returns a world whose server has a system. With an error of that world
+// it returns the world too, which cannot run.
 func New(opts Options) (*World, error) {
 	if opts.Steps == 0 {
 		opts.Steps = 400
@@ -111,12 +112,12 @@ func New(opts Options) (*World, error) {
 	w.open = load.edits.hide == 0 || w.chance(25)
 	w.server = w.node("server", agent{w.open})
 	if err := w.found(); err != nil {
-		return nil, err
+		return w, err
 	}
 	for k := range 1 + w.r.IntN(load.clients) {
 		w.clients = append(w.clients, w.node(fmt.Sprint("client", k), nil))
 		if err := w.clients[k].start(); err != nil {
-			return nil, err
+			return w, err
 		}
 	}
 	return w, w.failure

@@ -58,11 +58,13 @@ func replay(opts sim.Options, quiet bool) bool {
 		opts.Trace = out
 	}
 	w, err := sim.New(opts)
-	if err != nil {
+	if w == nil {
 		fmt.Fprintln(out, err)
 		return false
 	}
-	err = w.Run()
+	if err == nil {
+		err = w.Run()
+	}
 	if err != nil {
 		fmt.Fprintln(out, "FAILED:", err)
 	}
