@@ -98,6 +98,9 @@ func TestSecretsByEveryMessage(t *testing.T) {
 			"count by ID": func(c string, i id.ID, _ event.Tip) wire.Message {
 				return &wire.Query{ID: 1, Collection: c, Text: "id = ?", Params: [][]byte{value.Append(nil, value.ID(i))}, Count: true}
 			},
+			"groups by ID": func(c string, i id.ID, _ event.Tip) wire.Message {
+				return &wire.Query{ID: 1, Collection: c, Text: "SELECT COUNT(*), MAX(name), MIN(combination) WHERE id = ? GROUP BY owner", Params: [][]byte{value.Append(nil, value.ID(i))}, Lenient: true}
+			},
 			"require its head": func(c string, i id.ID, tip event.Tip) wire.Message {
 				e := x.genesis("album", set("owner", "mallory"))
 				return &wire.Submit{Tx: e.Tx, Events: [][]byte{e.Append(nil)}, Requires: []wire.Require{{Collection: c, Entity: i, Head: event.Head{tip}}}}
@@ -125,6 +128,12 @@ func TestSecretsByEveryMessage(t *testing.T) {
 				return &wire.Submit{Tx: e.Tx, Events: [][]byte{e.Append(nil)}}
 			},
 		}
+		for _, what := range []string{"want", "history", "query by ID", "count by ID", "groups by ID"} { // these do tell of one's own
+			ask := questions[what]
+			if plain(x.told(ask("album", own.Entity, tip)), own.Entity, tip.ID) == plain(x.told(ask("album", absent, tip)), absent, tip.ID) {
+				t.Errorf("%s: nothing is told of one's own", what)
+			}
+		}
 		for what, ask := range questions {
 			for collection, secret := range map[string]struct {
 				i   id.ID
@@ -150,6 +159,9 @@ func TestSecretsByEveryMessage(t *testing.T) {
 			"count":          &wire.Query{ID: 1, Collection: "vault", Count: true},
 			"live":           &wire.Query{ID: 1, Collection: "album", Text: "TRUE ORDER BY name DESC LIMIT 2", Live: true},
 			"live of vault":  &wire.Query{ID: 2, Collection: "vault", Live: true},
+			"groups":         &wire.Query{ID: 6, Collection: "album", Text: "SELECT COUNT(*), MAX(name) GROUP BY owner"},
+			"live groups":    &wire.Query{ID: 7, Collection: "album", Text: "SELECT COUNT(*), MAX(name) WHERE owner = 'owner' GROUP BY name", Live: true},
+			"live count":     &wire.Query{ID: 8, Collection: "vault", Text: "SELECT COUNT(*) GROUP BY combination", Live: true, Lenient: true},
 			"a wrong field":  &wire.Query{ID: 3, Collection: "vault", Text: "combinatio = 'x'"},
 			"describe":       &wire.Describe{ID: 4},
 			"describe vault": &wire.Describe{ID: 5, Collection: "vault"},
@@ -168,8 +180,8 @@ func TestSecretsByEveryMessage(t *testing.T) {
 		owner := a.server.Session(policy.Principal{Subject: "owner"})
 		update(t, owner, ankurah.ID(s.album), ankurah.Fields{"name": secretName + "2"})
 		for _, m := range x.told(&wire.Ping{N: 1}) {
-			if p, ok := m.(*wire.Push); ok {
-				t.Errorf("a push about a secret: %+v", p)
+			if _, pong := m.(*wire.Pong); !pong {
+				t.Errorf("news about a secret: %+v", m)
 			}
 		}
 	})
