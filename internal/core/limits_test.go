@@ -2,8 +2,13 @@ package core
 
 import (
 	"errors"
+	"os"
+	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ankurah/ankurah-go/internal/limit"
 	"github.com/ankurah/ankurah-go/internal/wire"
@@ -168,4 +173,61 @@ func TestLimitsOfTimes(t *testing.T) {
 			t.Errorf("beyond %s: %v", name, err)
 		}
 	}
+}
+
+// The defaults that are documented are those that count: in the comments of
+// ankurah.Limits and in docs/LIMITS.md, for every field.
+func TestDefaultsAreDocumented(t *testing.T) {
+	code, err := os.ReadFile("../../limits.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/LIMITS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	var l Limits
+	for _, f := range l.sizes() {
+		want[f.name] = spoken(f.name, f.def)
+	}
+	for _, f := range l.times() {
+		want[f.name] = strconv.Itoa(int(f.def/time.Second)) + " s"
+	}
+	fields := reflect.TypeFor[Limits]()
+	if fields.NumField() != len(want) {
+		t.Errorf("%d fields, %d defaults", fields.NumField(), len(want))
+	}
+	for k := range fields.NumField() {
+		name := fields.Field(k).Name
+		row := regexp.MustCompile("(?m)^\\| `" + name + "` \\| ([^|]*) \\|").FindSubmatch(page)
+		if row == nil || string(row[1]) != want[name] {
+			t.Errorf("%s: docs/LIMITS.md says %q, it is %s", name, row, want[name])
+		}
+		comment := regexp.MustCompile("((?:\t// .*\n)+)\t" + name + " ").FindSubmatch(code)
+		if comment == nil {
+			t.Errorf("%s has no comment", name)
+			continue
+		}
+		text := strings.Join(strings.Fields(strings.ReplaceAll(string(comment[1]), "//", "")), " ")
+		if !strings.Contains(strings.Replace(text, " seconds", " s", 1), "0 means "+want[name]) {
+			t.Errorf("%s: the comment does not say that 0 means %s: %s", name, want[name], text)
+		}
+	}
+}
+
+// spoken writes a default as the documentation does.
+func spoken(name string, n int) string {
+	if strings.HasSuffix(name, "Bytes") || name == "QueryText" {
+		for k, unit := range []string{" GiB", " MiB", " KiB"} {
+			if size := 1 << (30 - 10*k); n%size == 0 {
+				return strconv.Itoa(n/size) + unit
+			}
+		}
+	}
+	text := strconv.Itoa(n)
+	for k := len(text) - 3; k > 0; k -= 3 {
+		text = text[:k] + "," + text[k:]
+	}
+	return text
 }
