@@ -21,7 +21,7 @@ import (
 )
 
 // startTimeout bounds the time until a cluster answers.
-const startTimeout = 30 * time.Second
+const startTimeout = 2 * time.Minute
 
 // Options configures a cluster; nil is the zero value.
 type Options struct {

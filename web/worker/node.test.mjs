@@ -10,7 +10,7 @@ import { after, before, test } from "node:test";
 import { open } from "../test/browser.mjs";
 import { openTab, root, serveHost } from "./fixture/tab.mjs";
 
-const limit = { timeout: 60_000 };
+const limit = { timeout: 180_000 };
 let folder, files, server;
 const browsers = [];
 
@@ -43,7 +43,7 @@ const tab = (browser, kind) => openTab(browsers[browser], files.url, "notes", { 
 /** Asks until the answer is what it should be. */
 async function until(tab, request, want) {
   let got;
-  for (const end = Date.now() + 20_000; Date.now() < end; await new Promise((soon) => setTimeout(soon, 10))) {
+  for (const end = Date.now() + 60_000; Date.now() < end; await new Promise((soon) => setTimeout(soon, 10))) {
     got = await tab.ask(request);
     if (got === want) return;
   }

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { open } from "../test/browser.mjs";
 import { openTab, serveHost } from "./fixture/tab.mjs";
 
-const limit = { timeout: 60_000 };
+const limit = { timeout: 180_000 };
 let files, browser;
 
 before(async () => {
