@@ -187,7 +187,10 @@ func (c *Core) loadPending(ctx context.Context, snap storage.Snapshot) error {
 	}
 	if b, ok, err := snap.Meta(ctx, metaOffset); err != nil {
 		return err
-	} else if ok && len(b) == 8 {
+	} else if ok {
+		if len(b) != 8 {
+			return &storage.CorruptError{What: "meta record offset", Err: errors.New("it does not have 8 bytes")}
+		}
 		c.offset = int64(binary.BigEndian.Uint64(b))
 	}
 	bases := map[id.ID]*entity.State{}
