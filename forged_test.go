@@ -58,9 +58,6 @@ func private(t testing.TB) policy.Agent {
 			switch string(credential) {
 			case "panic":
 				panic("the agent is broken")
-			case "slow":
-				<-ctx.Done()
-				return policy.Principal{}, ctx.Err()
 			case "":
 				return policy.Principal{}, errors.New("who are you?")
 			}

@@ -233,6 +233,34 @@ func TestRefreshSurvivesTick(t *testing.T) {
 	}
 }
 
+// S38: permissions are taken away while a new credential is being looked at,
+// which may take the agent a while.
+func TestInvalidateWhileRefreshing(t *testing.T) {
+	agent := &stubAgent{}
+	c, x := bootCore(t, 1, agent, true)
+	i := makeOne(t, c, x, lww.Set("n", value.Int32(1)))
+	p := greeted(t, c, x)
+	c.PeerFrame(p, wire.Append(nil, &wire.Query{ID: 1, Collection: "album", Live: true}))
+	x.settle()
+	taken(t, p)
+	c.PeerFrame(p, wire.Append(nil, &wire.Credential{}))
+	looking := x.tasks
+	x.tasks = nil
+	agent.read = func(policy.Principal, string) (ankql.Expr, error) { return nil, denied() }
+	c.Invalidate(nil)
+	x.settle()
+	taken(t, p) // it is withdrawn
+	commitHere(t, c, x, Edit{Collection: "album", Entity: i, Base: stateOf(t, c, i), Ops: []event.Operation{lww.Set("n", value.Int32(2))}})
+	if m, _ := taken(t, p); len(m) != 0 {
+		t.Errorf("pushed when it may not be read any more: %+v", m[0])
+	}
+	x.tasks = looking
+	x.settle()
+	if m, end := taken(t, p); end || c.Peers() != 1 {
+		t.Errorf("the new credential is the same principal's: %+v", m)
+	}
+}
+
 // S56, S38: the policy agent fails when a query is narrowed again.
 func TestFailedNarrowingLeaves(t *testing.T) {
 	fails := false

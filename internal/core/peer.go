@@ -455,7 +455,7 @@ func (c *Core) refresh(p *Peer, credential []byte) {
 // when subject is nil: what it may not read any more is withdrawn (S38).
 func (c *Core) Invalidate(subject *string) {
 	for _, p := range c.peersInOrder() {
-		if p.phase == open && (subject == nil || *subject == p.principal.Subject) {
+		if p.known && (subject == nil || *subject == p.principal.Subject) {
 			c.narrowAgain(p)
 		}
 	}
