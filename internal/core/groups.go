@@ -45,14 +45,13 @@ func (c *Core) serveAggregate(p *Peer, m *wire.Query) {
 		fail(err)
 		return
 	}
-	narrowed, allow, err := c.NarrowAggregate(a, p.principal)
-	if err != nil {
-		fail(err)
-		return
-	}
 	switch {
 	case !m.Live:
 		c.answer(p, m.ID, func(x *answer) error {
+			narrowed, allow, err := c.NarrowAggregate(a, x.who)
+			if err != nil {
+				return err
+			}
 			t, err := Groups(x.ctx, x.snap, narrowed, allow)
 			if err == nil {
 				x.frames, err = groupFrames(m.ID, t)
@@ -63,6 +62,11 @@ func (c *Core) serveAggregate(p *Peer, m *wire.Query) {
 		c.dismissWith(p, wire.Malformed, "two live queries with one number")
 	default:
 		if err := c.subscribes(p); err != nil {
+			fail(err)
+			return
+		}
+		narrowed, allow, err := c.NarrowAggregate(a, p.principal)
+		if err != nil {
 			fail(err)
 			return
 		}

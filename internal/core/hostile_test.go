@@ -1,9 +1,11 @@
 package core
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -258,6 +260,66 @@ func TestInvalidateWhileRefreshing(t *testing.T) {
 	x.settle()
 	if m, end := taken(t, p); end || c.Peers() != 1 {
 		t.Errorf("the new credential is the same principal's: %+v", m)
+	}
+}
+
+// S38: permissions are taken away while an answer is being made: what it says
+// is what may be read when it leaves.
+func TestInvalidateWhileAnswering(t *testing.T) {
+	for name, ask := range map[string]func(i id.ID) wire.Message{
+		"a fetch": func(id.ID) wire.Message { return &wire.Query{ID: 1, Collection: "album"} },
+		"a count": func(id.ID) wire.Message { return &wire.Query{ID: 1, Collection: "album", Count: true} },
+		"groups": func(id.ID) wire.Message {
+			return &wire.Query{ID: 1, Collection: "album", Text: "SELECT COUNT(*), MAX(n)"}
+		},
+		"a history":  func(i id.ID) wire.Message { return &wire.History{ID: 1, Collection: "album", Entity: i} },
+		"a live one": func(id.ID) wire.Message { return &wire.Query{ID: 1, Collection: "album", Live: true} },
+		"a want": func(i id.ID) wire.Message {
+			return &wire.Want{ID: 1, Collection: "album", Entities: []wire.Known{{Entity: i}}}
+		},
+	} {
+		for steps := range 3 {
+			agent := &stubAgent{}
+			c, x := bootCore(t, 1, agent, true)
+			i := makeOne(t, c, x, lww.Set("n", value.Int32(77)))
+			told := func(hidden bool) []wire.Message {
+				p := greeted(t, c, x)
+				c.PeerFrame(p, wire.Append(nil, ask(i)))
+				for range steps {
+					x.step()
+				}
+				said, _ := taken(t, p)
+				if hidden {
+					agent.read = func(policy.Principal, string) (ankql.Expr, error) { return nil, denied() }
+				}
+				c.Invalidate(nil)
+				x.settle()
+				after, _ := taken(t, p)
+				c.PeerGone(p)
+				if len(said)+len(after) == 0 {
+					t.Errorf("%s after %d steps: it is never answered", name, steps)
+				}
+				if len(said) > 0 {
+					return nil // it left before
+				}
+				return after
+			}
+			secret := value.Append(nil, value.Int32(77))
+			tells := func(all []wire.Message) bool {
+				return slices.ContainsFunc(all, func(m wire.Message) bool {
+					if n, ok := m.(*wire.Counted); ok {
+						return n.N > 0
+					}
+					return bytes.Contains(wire.Append(nil, m), secret)
+				})
+			}
+			if all := told(false); all != nil && !tells(all) {
+				t.Errorf("%s after %d steps: what may be read is not told: %+v", name, steps, all)
+			}
+			if all := told(true); tells(all) {
+				t.Errorf("%s after %d steps: what may not be read any more is told: %+v", name, steps, all)
+			}
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ type Peer struct {
 	node      id.ID
 	principal policy.Principal
 	filters   map[string]*filter
+	narrowed  int // how often what it may read was looked at again
 
 	subs         map[uint64]*sub
 	aggregates   map[uint64]*aggregateSub
@@ -463,6 +464,7 @@ func (c *Core) Invalidate(subject *string) {
 
 func (c *Core) narrowAgain(p *Peer) {
 	clear(p.filters)
+	p.narrowed++
 	for _, s := range p.subsInOrder() {
 		sel, allow, err := c.Narrow(s.sel, p.principal)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/ankurah/ankurah-go/internal/limit"
 	"github.com/ankurah/ankurah-go/internal/reactor"
 	"github.com/ankurah/ankurah-go/internal/wire"
+	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/schema"
 )
 
@@ -26,7 +27,9 @@ const bufSize = 8 << 10
 type answer struct {
 	ctx     context.Context
 	c       *Core
+	who     policy.Principal
 	id      uint64
+	renewed bool // what was read before may be hidden by now
 	snap    *Snap
 	filters map[string]*filter
 	frames  [][]byte
@@ -62,7 +65,12 @@ func (c *Core) answer(p *Peer, request uint64, job func(*answer) error, collecti
 
 // answerAt is answer at a slot; fail is called in place of an answer.
 func (c *Core) answerAt(p *Peer, at *slot, request uint64, fail func(error), job func(*answer) error, collections ...string) {
-	a := &answer{c: c, id: request, filters: map[string]*filter{}}
+	c.makeAnswer(p, at, request, false, fail, job, collections)
+}
+
+func (c *Core) makeAnswer(p *Peer, at *slot, request uint64, renewed bool, fail func(error), job func(*answer) error, collections []string) {
+	a := &answer{c: c, who: p.principal, id: request, renewed: renewed, filters: map[string]*filter{}}
+	narrowed := p.narrowed
 	var err error
 	for _, name := range collections {
 		if a.filters[name], err = c.filter(p, name); err != nil {
@@ -83,13 +91,21 @@ func (c *Core) answerAt(p *Peer, at *slot, request uint64, fail func(error), job
 		a.snap.Release()
 		switch {
 		case p.ending || !at.open:
-		case c.again(err, a.snap, func() { c.answerAt(p, at, request, fail, job, collections...) }):
+		case narrowed != p.narrowed: // it may read something else by now (S38)
+			c.makeAnswer(p, at, request, true, fail, job, collections)
+		case c.again(err, a.snap, func() { c.makeAnswer(p, at, request, renewed, fail, job, collections) }):
 		case err != nil:
 			fail(err)
 		default:
 			c.answered(p, at, a.frames)
 		}
 	})
+}
+
+// hidden reports whether what was read before may not be read any more.
+func (a *answer) hidden(s *entity.State) bool {
+	f := a.filters[s.Collection()]
+	return a.renewed && f != nil && !f.reads(s)
 }
 
 // put adds a change to the part being made.
@@ -221,7 +237,7 @@ func (a *answer) companions(joined []*reactor.Joined) error {
 	put := map[id.ID]bool{}
 	for _, j := range joined {
 		for _, s := range j.To {
-			if s == nil || put[s.ID()] {
+			if s == nil || put[s.ID()] || a.hidden(s) {
 				continue
 			}
 			put[s.ID()] = true
@@ -296,16 +312,16 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 		fail(err)
 		return
 	}
-	narrowed, allow, err := c.Narrow(sel, p.principal)
-	if err != nil {
-		fail(err)
-		return
-	}
 	switch {
 	case m.Live && (p.subs[m.ID] != nil || p.aggregates[m.ID] != nil):
 		c.dismissWith(p, wire.Malformed, "two live queries with one number")
 	case m.Live:
 		if err := c.subscribes(p); err != nil {
+			fail(err)
+			return
+		}
+		narrowed, allow, err := c.Narrow(sel, p.principal)
+		if err != nil {
 			fail(err)
 			return
 		}
@@ -316,12 +332,20 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 		c.Start(s.q)
 	case m.Count:
 		c.answer(p, m.ID, func(a *answer) error {
+			narrowed, allow, err := c.Narrow(sel, a.who)
+			if err != nil {
+				return err
+			}
 			n, err := Count(a.ctx, a.snap, narrowed, allow)
 			a.frames = append(a.frames, wire.Append(nil, &wire.Counted{ID: m.ID, N: uint64(n)}))
 			return err
 		}, m.Collection)
 	default:
 		c.answer(p, m.ID, func(a *answer) error {
+			narrowed, allow, err := c.Narrow(sel, a.who)
+			if err != nil {
+				return err
+			}
 			rows, joined, err := c.collectFor(a.ctx, a.snap, narrowed, allow, true)
 			if err == nil {
 				err = a.result(m.Collection, rows, m.Known)
@@ -506,15 +530,23 @@ func (s *sub) Ready() {
 	}
 	known := s.known
 	s.known = nil
+	collections := []string{s.sel.Collection}
+	for k := range s.sel.Links {
+		collections = append(collections, s.sel.Links[k].Collection)
+	}
 	s.p.postpone(s.slot) // behind the commits that the rows have in them
 	s.c.answerAt(s.p, s.slot, s.id, fail, func(a *answer) error {
-		err := a.result(s.sel.Collection, rows, known)
+		shown := rows
+		if a.renewed { // what is hidden by now is followed by its withdrawal
+			shown = slices.DeleteFunc(slices.Clone(rows), a.hidden)
+		}
+		err := a.result(s.sel.Collection, shown, known)
 		if err == nil {
 			err = a.companions(joined)
 		}
 		a.done()
 		return err
-	}, s.sel.Collection)
+	}, collections...)
 }
 
 // refers notes what a row refers to as sent, and returns what was not sent
