@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/ankurah/ankurah-go/entity"
@@ -67,6 +68,49 @@ func CheckHead(collection string, entity id.ID, have, want event.Head) error {
 		why = "it does not exist"
 	}
 	return &ConflictError{Collection: collection, Entity: entity, Why: why}
+}
+
+// LeftOut is what the transactions of a batch that were left out would have
+// led to. Made upon it, another one has to be left out as well: also where the
+// store holds just that, since another process has committed the same
+// transaction, which this one has not heard of (S62).
+type LeftOut map[id.ID][]event.Head
+
+// Add notes a transaction that is left out.
+func (l *LeftOut) Add(tx *Tx) {
+	if *l == nil {
+		*l = LeftOut{}
+	}
+	for k := range tx.Entities {
+		st := tx.Entities[k].After
+		(*l)[st.ID()] = append((*l)[st.ID()], st.Head())
+	}
+}
+
+// Check returns a [*ConflictError] for a transaction that was made upon one that
+// was left out.
+func (l LeftOut) Check(tx *Tx) error {
+	if len(l) == 0 {
+		return nil
+	}
+	upon := func(collection string, entity id.ID, head event.Head) error {
+		if len(head) == 0 || !slices.ContainsFunc(l[entity], head.Equal) {
+			return nil
+		}
+		return &ConflictError{Collection: collection, Entity: entity, Why: "what it was made upon was left out"}
+	}
+	for _, r := range tx.Require {
+		if err := upon(r.Collection, r.Entity, r.Head); err != nil {
+			return err
+		}
+	}
+	for k := range tx.Entities {
+		w := &tx.Entities[k]
+		if err := upon(w.After.Collection(), w.After.ID(), w.Before.Head()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DecodeState reads a stored state. Its error is a [*CorruptError].

@@ -15,7 +15,7 @@ import (
 type Engine interface {
 	// Commit applies the batch's transactions as if one after the other. A
 	// transaction whose condition fails is left out whole and reported in the
-	// result; the others, and the batch's meta writes, are applied in ONE
+	// result, and so is what was made upon it ([LeftOut]); the others, and the batch's meta writes, are applied in ONE
 	// atomic write (S9). When Commit returns without error everything it
 	// applied is as durable as the engine was opened to make it. On an error
 	// nothing may be assumed: the node commits nothing more (S23). The batch

@@ -58,6 +58,7 @@ type tx struct {
 	attempts int
 	caughtUp bool     // it was found wrong once, and what is stored was taken up since
 	foreign  bool     // another process committed it
+	taken    bool     // another process has committed the same, and it was taken up
 	admits   []func() // to be told when it has its place in the order
 	admitted bool
 
@@ -327,7 +328,7 @@ func (c *Core) validate(t *tx) error {
 	if t.req.move != nil {
 		return c.validateMove(t)
 	}
-	if t.lookup != nil && t.lookup.known {
+	if t.lookup != nil && t.lookup.known || t.taken {
 		return nil // whatever has happened since (S27)
 	}
 	var events []*event.Event

@@ -622,6 +622,7 @@ func (c *Core) ack(t *tx) {
 		if twin == nil {
 			return
 		}
+		twin.taken = true // and is not to be judged again, upon itself
 		t.req.from, twin.req.acked = twin.req.from, twin.req.from != nil
 	}
 	p := t.req.from

@@ -183,7 +183,7 @@ func decodeEvents(encoded [][]byte) (out []*event.Event, err error) {
 // promised.
 func (w *World) wrote(o *own, after []*entity.State) {
 	n := o.n
-	if n == w.server {
+	if n.isServer() {
 		w.committed[o.tx] = true
 		w.remember(o.tx)
 	}
@@ -204,7 +204,7 @@ func (w *World) wrote(o *own, after []*entity.State) {
 		}
 	}
 	n.own = append(n.own, o)
-	if n == w.server {
+	if n.isServer() {
 		return
 	}
 	o.confirm()
@@ -226,7 +226,7 @@ func (o *own) confirm() {
 // those are refused or their entity is withdrawn; the clients' of this life, as
 // long as they are pending, since a server may be restored.
 func (n *node) checkWrites() {
-	if n.w.load.skew && n != n.w.server {
+	if n.w.load.skew && !n.isServer() {
 		return // events may have been made again
 	}
 	for _, o := range n.own[max(0, len(n.own)-20):] {
@@ -235,7 +235,7 @@ func (n *node) checkWrites() {
 		}
 		for _, x := range o.wrote {
 			s := n.visible(x.entity)
-			if s == nil && n != n.w.server {
+			if s == nil && !n.isServer() {
 				continue
 			}
 			if p := s.Entry(x.key); p == nil || p.Last.Less(x.event) {
@@ -415,6 +415,9 @@ func (w *World) Run() (err error) {
 func (w *World) heal() {
 	w.note("everything heals")
 	for round := 0; round < 60 && w.failure == nil; round++ {
+		for _, n := range w.servers {
+			w.raise(n)
+		}
 		for _, n := range w.clients {
 			n.away = 0
 			w.restart(n)
@@ -448,9 +451,15 @@ func (w *World) lull() {
 		w.now += 2000
 		w.tick()
 	}
-	if w.failure != nil || w.server.core == nil || w.server.core.Broken() != nil || len(w.choices(w.everybody()...)) > 0 {
+	if w.failure != nil || len(w.choices(w.everybody()...)) > 0 {
 		return
 	}
+	for _, n := range w.servers {
+		if n.core == nil || n.core.Broken() != nil {
+			return
+		}
+	}
+	w.fail(w.checkAlike())
 	for _, n := range w.clients {
 		if n.core == nil || n.core.Broken() != nil || !n.core.Connected() {
 			continue
@@ -502,7 +511,7 @@ func (w *World) describe() string {
 
 // check is what must be true at rest.
 func (w *World) check() error {
-	snap, err := w.server.core.Current()
+	snap, err := w.server.current()
 	if err != nil {
 		return err
 	}
@@ -520,12 +529,15 @@ func (w *World) check() error {
 	if err := w.checkLeftovers(); err != nil {
 		return err
 	}
+	if err := w.checkAlike(); err != nil {
+		return err
+	}
 	server := map[id.ID]*entity.State{}
 	for _, s := range w.server.published() {
 		server[s.ID()] = s
 		w.note("%x", s.Append(nil))
 	}
-	for _, n := range w.everybody() {
+	for _, n := range w.distinct() {
 		if err := n.checkImage(); err != nil {
 			return err
 		}
@@ -543,15 +555,19 @@ func (w *World) check() error {
 
 // checkLeftovers looks for what nobody ended: connections, live queries (S56).
 func (w *World) checkLeftovers() error {
-	queries := len(w.server.queries)
-	for _, n := range w.clients {
+	queries, held, peers := 0, 0, 0
+	for _, n := range w.everybody() {
 		queries += len(n.queries)
 	}
-	if n := w.server.core.Queries(); n != queries {
-		return fmt.Errorf("the server has %d live queries, there are %d", n, queries)
+	for _, n := range w.servers {
+		held += n.core.Queries()
+		peers += n.core.Peers()
 	}
-	if n := w.server.core.Peers(); n != len(w.clients) {
-		return fmt.Errorf("the server has %d connections, there are %d clients", n, len(w.clients))
+	if held != queries {
+		return fmt.Errorf("the server has %d live queries, there are %d", held, queries)
+	}
+	if peers != len(w.clients) {
+		return fmt.Errorf("the server has %d connections, there are %d clients", peers, len(w.clients))
 	}
 	return nil
 }
@@ -748,7 +764,7 @@ func (w *World) fresh(text string) ([]*entity.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	snap, err := w.server.core.Current()
+	snap, err := w.server.current()
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ var (
 type disk struct {
 	storage.Engine // of the process that runs
 	store          *memory.Store
+	shared         bool // several processes have it open
 
 	high id.Stamp // greatest of what is stored
 	late uint64   // that the clock of a process on it has shown
@@ -43,6 +44,9 @@ func newDisk() *disk { return &disk{store: memory.NewStore()} }
 
 // open makes the engine of a new process.
 func (d *disk) open() (err error) {
+	if d.shared && d.Engine != nil {
+		return nil
+	}
 	d.Engine, err = kv.New(d.store, &kv.Options{Name: "disk", KeepStore: true, Index: kv.IndexOptions{NoAuto: true}})
 	return err
 }
@@ -85,8 +89,8 @@ func (n *node) checkClock(b *storage.Batch) {
 	for _, t := range b.Txs {
 		for _, w := range t.Entities {
 			for _, e := range w.Events {
-				if e.Author == event.NodeAuthor(n.core.Node()) && e.Stamp <= d.high {
-					n.w.failf("the server made %s, which is not later than what it has, of %s", e.ID, d.high)
+				if e.Author == event.NodeAuthor(n.core.Node()) && e.Stamp <= n.high() {
+					n.w.failf("the server made %s, which is not later than what it has, of %s", e.ID, n.high())
 				}
 				if ms := e.Stamp.Millis(); ms > d.late+core.MaxClockSkew && ms > d.high.Millis()+1 {
 					n.w.failf("the server takes %s, which is %d ms ahead of its clock", e.ID, ms-d.late)
@@ -96,6 +100,9 @@ func (n *node) checkClock(b *storage.Batch) {
 		for _, w := range t.Entities {
 			for _, e := range w.Events {
 				d.high = max(d.high, e.Stamp)
+				if n.session != nil && e.Author == event.NodeAuthor(n.core.Node()) {
+					n.session.high = max(n.session.high, e.Stamp)
+				}
 			}
 		}
 	}

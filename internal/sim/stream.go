@@ -105,7 +105,7 @@ func (q *query) check() {
 		if k > 0 && q.q.Selection().Compare(rows[k-1], s) >= 0 {
 			w.failf("%s %q: its rows are not in order", q.n.name, q.text)
 		}
-		if s.Value("tag").Text() == secretTag && q.n != w.server {
+		if s.Value("tag").Text() == secretTag && !q.n.isServer() {
 			w.failf("%s %q: %s is hidden", q.n.name, q.text, s.ID())
 		}
 		if !s.Exists() || !q.q.Selection().Match(s) {
@@ -133,10 +133,10 @@ func (q *query) check() {
 // when nothing is under way in it. Which rows a client's window has is the
 // server's word (S52, S53).
 func (q *query) checkFresh() {
-	if !q.ready || q.failed != nil || q.q.Selection().Limit >= 0 && q.n != q.n.w.server {
+	if !q.ready || q.failed != nil || q.q.Selection().Limit >= 0 && !q.n.isServer() {
 		return
 	}
-	snap, err := q.n.core.Current()
+	snap, err := q.n.current()
 	if err != nil {
 		return
 	}

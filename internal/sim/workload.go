@@ -19,6 +19,7 @@ import (
 // workload is what users and the world like to do.
 type workload struct {
 	clients int            // at most
+	servers int            // at most, on one store; 0: one with a store of its own
 	weights map[string]int // of the actions
 	edits   edits
 	skew    bool // clocks are wrong from the beginning
@@ -84,10 +85,47 @@ var workloads = map[string]*workload{
 	"reset": {clients: 3, edits: usual, weights: map[string]int{
 		"edit": 45, "server edits": 12, "connect": 20, "ask": 8, "cut": 3, "crash": 2, "reset": 1, "time": 3,
 	}},
+
+	// Several servers.
+	"servers": {clients: 4, servers: 3, edits: usual, twice: 1, weights: map[string]int{
+		"edit": 45, "server edits": 20, "connect": 17, "ask": 10, "select": 3, "cut": 6, "crash": 2, "server crashes": 2, "store breaks": 3, "time": 3, "policy": 1,
+	}},
+	"servers race": {clients: 4, servers: 4, edits: edits{create: 4, remove: 3, refer: 10, require: 15, entities: 4}, weights: map[string]int{
+		"edit": 50, "server edits": 50, "connect": 15, "ask": 8, "cut": 4, "time": 3,
+	}},
+	"servers fall": {clients: 3, servers: 3, edits: usual, twice: 1, weights: map[string]int{
+		"edit": 45, "server edits": 20, "connect": 25, "ask": 8, "cut": 6, "crash": 3, "server crashes": 9, "store breaks": 9, "disk": 2, "time": 4,
+	}},
+	"servers' clocks": {clients: 3, servers: 3, edits: usual, skew: true, weights: map[string]int{
+		"edit": 45, "server edits": 25, "connect": 20, "ask": 8, "cut": 6, "crash": 1, "server crashes": 2, "store breaks": 2, "clock": 4, "time": 6,
+	}},
 }
 
 // Workloads are their names, sorted.
 var Workloads = slices.Sorted(maps.Keys(workloads))
+
+// alone and together are the workloads of one server, and of several on one
+// store.
+var alone, together []string
+
+func init() {
+	for _, name := range Workloads {
+		if workloads[name].servers == 0 {
+			alone = append(alone, name)
+		} else {
+			together = append(together, name)
+		}
+	}
+}
+
+// workloadOf returns what happens in a seed's world: in every fifth there are
+// several servers.
+func workloadOf(seed uint64) string {
+	if seed%5 == 4 {
+		return together[seed/5%uint64(len(together))]
+	}
+	return alone[seed%uint64(len(alone))]
+}
 
 // actions are what may happen; n is the client that it happens to.
 var actions map[string]func(w *World, n *node)
@@ -96,7 +134,7 @@ func init() {
 	actions = map[string]func(w *World, n *node){
 		"edit": func(w *World, n *node) { w.edit(n, "user") },
 		"server edits": func(w *World, _ *node) {
-			w.edit(w.server, "")
+			w.edit(w.someServer(), "")
 		},
 		"connect": func(w *World, n *node) { w.together(n) },
 		"ask":     (*World).ask,
@@ -105,7 +143,8 @@ func init() {
 			w.cut(n)
 		},
 		"crash":          func(_ *World, n *node) { n.crashIfUp() },
-		"server crashes": func(w *World, _ *node) { w.server.crashIfUp() },
+		"server crashes": func(w *World, _ *node) { w.someServer().crashIfUp() },
+		"store breaks":   func(w *World, _ *node) { w.someServer().loseStore() },
 		"time": func(w *World, _ *node) {
 			w.now += 3000
 			w.tick()
@@ -120,21 +159,21 @@ func init() {
 		},
 		"clock": func(w *World, n *node) {
 			if w.chance(30) {
-				n = w.server
+				n = w.someServer()
 			}
 			n.skew = w.skew()
 			w.note("the clock of %s is wrong by %d ms", n.name, n.skew)
 		},
 		"disk": func(w *World, n *node) {
 			if w.chance(40) {
-				n = w.server
+				n = w.someServer()
 			}
 			w.damage(n)
 		},
 		"policy": func(w *World, _ *node) {
-			if w.server.core != nil {
+			if n := w.someServer(); n.core != nil {
 				w.note("permissions are looked at again")
-				w.server.core.Invalidate(nil)
+				n.core.Invalidate(nil)
 			}
 		},
 		"backup":  func(w *World, _ *node) { w.backup() },
@@ -172,17 +211,21 @@ func (n *node) crashIfUp() {
 
 // restart brings what is down, or what cannot write any more, up again.
 func (w *World) restart(n *node) {
-	for _, x := range []*node{w.server, n} {
-		if x.core != nil && x.core.Broken() != nil {
-			x.crash()
-		}
-		if x.core == nil {
-			w.note("%s starts", x.name)
-			x.disk.full = false
-			w.fail(x.start())
-		}
-	}
+	w.raise(w.someServer())
+	w.raise(n)
 	w.connect(n)
+}
+
+// raise brings a node up.
+func (w *World) raise(n *node) {
+	if n.core != nil && n.core.Broken() != nil {
+		n.crash()
+	}
+	if n.core == nil {
+		w.note("%s starts", n.name)
+		n.disk.full = false
+		w.fail(n.start())
+	}
 }
 
 // together brings a client up, and with it those who left with it.
@@ -255,7 +298,7 @@ func (w *World) glance(n *node) {
 		}
 	}
 	if w.chance(25) {
-		n = w.server
+		n = w.someServer()
 	}
 	if n.core == nil || len(n.tasks) > 0 {
 		return
@@ -272,7 +315,7 @@ func (w *World) glance(n *node) {
 // ask begins or ends a live query.
 func (w *World) ask(n *node) {
 	if w.chance(10) {
-		n = w.server
+		n = w.someServer()
 	}
 	if n.core == nil {
 		return
@@ -292,7 +335,7 @@ func (w *World) ask(n *node) {
 		return
 	}
 	q.q = n.core.Subscribe(sel, nil, q)
-	if n != w.server {
+	if !n.isServer() {
 		n.core.Follow(q.q)
 	}
 	n.core.Start(q.q)
@@ -410,7 +453,7 @@ func (w *World) ops(n *node, o *own) (ops []event.Operation, hides bool) {
 	if number == unlucky {
 		number++
 	}
-	if w.chance(e.deny) && n != w.server {
+	if w.chance(e.deny) && !n.isServer() {
 		number = unlucky
 		o.denied = true
 	}
@@ -421,7 +464,7 @@ func (w *World) ops(n *node, o *own) (ops []event.Operation, hides bool) {
 	if w.chance(33) || len(ops) == 0 {
 		tag = string(rune('a' + w.r.IntN(3)))
 	}
-	if n == w.server && !w.open && w.chance(e.hide) {
+	if n.isServer() && !w.open && w.chance(e.hide) {
 		if hides = w.chance(50); hides {
 			tag = secretTag
 		} else if tag == "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -40,7 +41,8 @@ type World struct {
 	r       *rand.Rand
 	now     uint64
 	step    int
-	server  *node
+	server  *node   // the first of the servers
+	servers []*node // on one store, when there are several
 	clients []*node
 	pipes   []*pipe // connections that at least one side takes for one
 	digest  hash.Hash
@@ -68,6 +70,9 @@ type node struct {
 	queries []*query
 	own     []*own // that it committed, in all of its lives
 	seen    map[id.ID]uint64
+
+	session   *session // of a server on a shared store: its connection to that
+	listening bool     // and whether it hears there of what others commit
 }
 
 // task is something that may happen next.
@@ -96,7 +101,7 @@ func New(opts Options) (*World, error) {
 		opts.Steps = 400
 	}
 	if opts.Workload == "" {
-		opts.Workload = Workloads[opts.Seed%uint64(len(Workloads))]
+		opts.Workload = workloadOf(opts.Seed)
 	}
 	load := workloads[opts.Workload]
 	if load == nil {
@@ -106,11 +111,16 @@ func New(opts Options) (*World, error) {
 		opts: opts, load: load, r: rand.New(rand.NewPCG(opts.Seed, 1)), now: 1_700_000_000_000, digest: sha256.New(),
 		promises: newPromises(),
 	}
-	if opts.Seed/uint64(len(Workloads))%4 == 3 { // who is slow is cut, and who asks for much waits
+	if opts.Seed/uint64(len(alone))%4 == 3 { // who is slow is cut, and who asks for much waits
 		w.limits = core.Limits{Requests: 3, QueueBytes: 8 << 10}
 	}
 	w.open = load.edits.hide == 0 || w.chance(25)
-	w.server = w.node("server", agent{w.open})
+	if load.servers > 0 {
+		w.shareStore()
+	} else {
+		w.server = w.node("server", agent{w.open})
+		w.servers = []*node{w.server}
+	}
 	if err := w.found(); err != nil {
 		return w, err
 	}
@@ -126,13 +136,26 @@ func New(opts Options) (*World, error) {
 // Workload returns the name of what happens.
 func (w *World) Workload() string { return w.opts.Workload }
 
-// found starts the server and gives it a system.
+// found starts the servers and gives them a system, which several begin at once.
 func (w *World) found() error {
-	if err := w.server.start(); err != nil {
-		return err
+	for _, n := range w.servers {
+		if err := n.start(); err != nil {
+			return err
+		}
 	}
-	w.server.core.CreateSystem(func(err error) { w.fail(err) })
-	for w.next(w.server) {
+	for _, n := range w.servers {
+		n.core.CreateSystem(func(err error) {
+			if len(w.servers) == 1 || !errors.Is(err, core.ErrSystemExists) {
+				w.fail(err)
+			}
+		})
+	}
+	for w.next(w.servers...) {
+	}
+	for _, n := range w.servers {
+		if n.core.Root() != w.server.core.Root() || n.core.Root().IsZero() {
+			w.failf("%s has system %s, %s has %s", n.name, n.core.Root(), w.server.name, w.server.core.Root())
+		}
 	}
 	return w.failure
 }
@@ -187,19 +210,23 @@ func (n *node) start() error {
 	if err := n.disk.open(); err != nil {
 		return err
 	}
-	snap, err := n.disk.Snapshot()
+	snap, err := n.snapshot()
 	if err != nil {
 		return err
 	}
 	n.life++
 	n.tasks, n.queries, n.late = nil, nil, 0
 	cfg := core.Config{
-		Kinds: kinds, Policy: n.agent, CacheSize: 16 << 10, Durable: n.agent != nil, Limits: n.w.limits,
+		Kinds: kinds, Policy: n.agent, CacheSize: 16 << 10, Durable: n.agent != nil, Limits: n.w.limits, Shared: n.disk.shared,
 		OnRejected: func(t event.TxID, why error) { n.w.note("%s hears that %s is refused: %v", n.name, t, why) },
 	}
-	n.core, err = core.Boot(context.Background(), &executor{n, n.life}, cfg, snap)
+	x := &executor{n, n.life}
+	n.core, err = core.Boot(context.Background(), x, cfg, snap)
 	if err == nil {
 		err = n.core.Register(model)
+	}
+	if err == nil && n.disk.shared {
+		x.listen()
 	}
 	return err
 }
@@ -269,10 +296,14 @@ func (w *World) random(b []byte) {
 // may come before, between and after.
 func (x *executor) Write(b *storage.Batch, done func(storage.Result, storage.Snapshot, error)) {
 	x.later("writes", func() {
-		if x.n == x.n.w.server {
+		if x.n.isServer() {
 			x.n.checkClock(b)
 		}
 		res, err := x.n.disk.Commit(context.Background(), b)
+		if x.n.disk.shared {
+			x.wroteBesideOthers(res, err, done)
+			return
+		}
 		var snap storage.Snapshot
 		if err == nil {
 			snap, err = x.n.disk.Snapshot()
@@ -293,7 +324,7 @@ func (x *executor) Read(job func(context.Context) error, done func(error)) {
 }
 
 // Snapshot returns what is on the disk.
-func (x *executor) Snapshot() (storage.Snapshot, error) { return x.n.disk.Snapshot() }
+func (x *executor) Snapshot() (storage.Snapshot, error) { return x.n.snapshot() }
 
 // EnsureIndexes is not wanted here.
 func (x *executor) EnsureIndexes(string) {}
@@ -366,8 +397,12 @@ func (p *pipe) endUser() {
 	if p.userEnd {
 		return
 	}
+	full := len(p.toUser) >= p.window
 	p.userEnd, p.toUser = true, nil
 	p.link.Drop()
+	if n := p.server; full && !p.serverEnd && n.core == p.durable {
+		(&executor{n, n.life}).Wake(&p.peer.Conn) // there is room for what nobody will hear
+	}
 	p.forget()
 	if n := p.client; n.core == p.user {
 		n.up = nil
@@ -395,14 +430,22 @@ func (p *pipe) forget() {
 
 // connect makes a client's connection.
 func (w *World) connect(n *node) {
-	if n.core == nil || n.up != nil || w.server.core == nil || w.now < n.away {
+	if n.core == nil || n.up != nil || w.now < n.away {
 		return
 	}
-	w.note("%s connects", n.name)
-	p := &pipe{client: n, server: w.server, user: n.core, durable: w.server.core, window: 1 + w.r.IntN(8)}
+	server := w.someServer()
+	if server.core == nil {
+		return
+	}
+	if len(w.servers) > 1 {
+		w.note("%s connects to %s", n.name, server.name)
+	} else {
+		w.note("%s connects", n.name)
+	}
+	p := &pipe{client: n, server: server, user: n.core, durable: server.core, window: 1 + w.r.IntN(8)}
 	n.up = p
 	w.pipes = append(w.pipes, p)
-	p.peer = w.server.core.NewPeer(p)
+	p.peer = server.core.NewPeer(p)
 	p.link = n.core.NewLink(p, []byte("user"), nil)
 }
 
@@ -488,10 +531,21 @@ func (w *World) held(n *node) (sum int) {
 	return sum
 }
 
-func (w *World) everybody() []*node { return append([]*node{w.server}, w.clients...) }
+func (w *World) everybody() []*node { return slices.Concat(w.servers, w.clients) }
+
+// isServer reports whether a node decides.
+func (n *node) isServer() bool { return n.agent != nil }
 
 // visible returns what a node shows of an entity.
 func (n *node) visible(i id.ID) *entity.State {
+	if n.disk.shared {
+		for _, s := range n.published() {
+			if s.ID() == i {
+				return s
+			}
+		}
+		return nil
+	}
 	s, err := n.core.State(context.Background(), collection, i)
 	n.w.fail(err)
 	return s
@@ -516,7 +570,7 @@ func (d *disk) known() ([]*entity.State, error) {
 
 // published returns the entities that a process shows, in order.
 func (n *node) published() []*entity.State {
-	snap, err := n.core.Current()
+	snap, err := n.current()
 	if err != nil {
 		return nil // it is going down
 	}

@@ -113,9 +113,13 @@ func (e *Engine) commit(ctx context.Context, b *storage.Batch) (storage.Result, 
 // prepare collects the writes of b.
 func (e *Engine) prepare(ctx context.Context, b *storage.Batch) (storage.Result, error) {
 	var result storage.Result
+	var left storage.LeftOut
 	for k := range b.Txs {
 		tx := &b.Txs[k]
-		conflict, err := e.admit(ctx, tx)
+		conflict, err := conflictOf(left.Check(tx))
+		if conflict == nil && err == nil {
+			conflict, err = e.admit(ctx, tx)
+		}
 		if err != nil {
 			return result, err
 		}
@@ -124,6 +128,7 @@ func (e *Engine) prepare(ctx context.Context, b *storage.Batch) (storage.Result,
 				result.Conflicts = make([]error, len(b.Txs))
 			}
 			result.Conflicts[k] = conflict
+			left.Add(tx)
 			continue
 		}
 		e.write(tx)

@@ -118,6 +118,7 @@ type group struct {
 	claims map[string]*claimed
 	txs    map[event.TxID]bool // records that are stored, of a shared store
 	taken  []*storage.Tx
+	left   storage.LeftOut
 	result storage.Result
 }
 
@@ -144,6 +145,7 @@ func (g *group) judge() error {
 			g.result.Conflicts = make([]error, len(g.batch.Txs))
 		}
 		g.result.Conflicts[k] = conflict
+		g.left.Add(tx)
 	}
 	return nil
 }
@@ -152,6 +154,9 @@ func (g *group) judge() error {
 func (g *group) admit(tx *storage.Tx) error {
 	if len(tx.Record) > 0 && g.txs[tx.ID] {
 		return &storage.ConflictError{Why: "transaction " + tx.ID.String() + " is stored already"}
+	}
+	if err := g.left.Check(tx); err != nil {
+		return err
 	}
 	for k := range tx.Require {
 		r := &tx.Require[k]

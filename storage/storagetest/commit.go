@@ -80,6 +80,14 @@ func (s *suite) commits(t *testing.T) {
 		{"stored created again", func(w world) []storage.Tx {
 			return []storage.Tx{w.w.Tx(storage.EntityWrite{After: w.a})}
 		}, "-"},
+		{"upon what is stored and left out", func(w world) []storage.Tx { // as another process has committed it
+			return []storage.Tx{w.w.Tx(storage.EntityWrite{After: w.a}), w.w.Tx(w.w.Edit(w.a), w.w.Edit(w.b)), w.w.Tx(w.w.Edit(w.b))}
+		}, "--+"},
+		{"requires what is stored and left out", func(w world) []storage.Tx {
+			tx := w.w.Tx(w.w.Edit(w.b))
+			tx.Require = []storage.Require{{Collection: w.a.Collection(), Entity: w.a.ID(), Head: w.a.Head()}}
+			return []storage.Tx{w.w.Tx(storage.EntityWrite{After: w.a}), tx}
+		}, "--"},
 		{"several events", func(w world) []storage.Tx {
 			left := w.w.Event(w.a, w.a.Head(), Set("n", set(1)))
 			right := w.w.Event(w.a, w.a.Head(), Set("m", set(2)))
