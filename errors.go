@@ -39,6 +39,8 @@ var (
 	ErrDisconnected     = core.ErrDisconnected
 	ErrDependsOnRefused = core.ErrDependsOnRefused
 	ErrRemote           = core.ErrRemote
+	ErrTrimmed          = core.ErrTrimmed
+	ErrPosition         = core.ErrPosition
 	errEphemeral        = errors.New("ankurah: systems are created on durable nodes: set NodeOptions.Durable, or connect to one")
 	errRestoredShared   = errors.New("ankurah: a store that was brought back from a copy cannot be opened so while others may have it open: open it alone once, then shared")
 	errNoPolicy         = errors.New("ankurah: a durable node needs a policy: set NodeOptions.Policy, to policy.Permissive{} if everybody may do everything")

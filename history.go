@@ -141,16 +141,23 @@ type CommitEntity struct {
 	Events     []Event
 }
 
-// Position is a place in a node's feed of commits. The zero Position is before
-// the first one. Positions of one store stay valid across restarts.
+// Position is a place in the feed of commits of a store. The zero Position is
+// before the first one. Positions of one store stay valid across restarts, and
+// on every server that has the store open.
 type Position string
 
-// Changes yields every transaction that this node committed after a position,
-// in commit order, and then waits for more until ctx ends. It sees everything,
-// whatever the policy: it is for the program that owns the node, to feed hooks
-// and other systems.
+// Changes yields every transaction that was committed to the store after a
+// position, by this node or by another server, each once, and then waits for
+// more until ctx ends. Causes come before effects, and the transactions of each
+// entity in their order; where several servers commit, what is independent may
+// come in another order to another reader. The feed is kept for
+// NodeOptions.FeedRetention: who comes later gets an [ErrTrimmed], takes the
+// [Node.FeedPosition], reads everything anew and goes on from there. Changes
+// sees everything, whatever the policy: it is for the program that owns the
+// node, to feed hooks and other systems.
 func (n *Node) Changes(ctx context.Context, after Position) iter.Seq2[Commit, error] {
 	return func(yield func(Commit, error) bool) {
+		r := &feedReader{n: n, at: []byte(after), states: core.NewCache(feedCache), yield: yield}
 		for {
 			n.mu.Lock()
 			if n.news == nil {
@@ -158,12 +165,18 @@ func (n *Node) Changes(ctx context.Context, after Position) iter.Seq2[Commit, er
 			}
 			news := n.news
 			n.mu.Unlock()
-			var err error
-			if after, err = n.readFeed(ctx, after, yield); err != nil {
+			more, err := r.read(ctx)
+			if err == nil && !more {
+				err = n.alive()
+			}
+			if err != nil {
 				if err != errStopped {
 					yield(Commit{}, err)
 				}
 				return
+			}
+			if more {
+				continue
 			}
 			select {
 			case <-news:
@@ -175,30 +188,55 @@ func (n *Node) Changes(ctx context.Context, after Position) iter.Seq2[Commit, er
 	}
 }
 
-// readFeed yields what the feed holds after a position and returns the last
-// one.
-func (n *Node) readFeed(ctx context.Context, after Position, yield func(Commit, error) bool) (Position, error) {
-	err := n.reading(ctx, func(snap *core.Snap) error {
-		lo, hi := core.FeedRange([]byte(after))
-		for entry, err := range snap.MetaRange(ctx, lo, hi) {
-			if err != nil {
-				return err
-			}
-			c := Commit{Position: Position(core.FeedPosition(entry.Key)), Tx: TxID(entry.Value)}
-			if c.Entities, err = n.committed(ctx, snap, c.Tx); err != nil {
-				return err
-			}
-			if !yield(c, nil) {
-				return errStopped
-			}
-			after = c.Position
-		}
-		return nil
+// FeedPosition returns the position behind everything that the node shows now.
+func (n *Node) FeedPosition(ctx context.Context) (p Position, err error) {
+	err = n.reading(ctx, func(snap *core.Snap) error {
+		b, err := n.core.FeedEnd(ctx, snap)
+		p = Position(b)
+		return err
 	})
-	return after, err
+	return p, err
 }
 
-func (n *Node) committed(ctx context.Context, snap *core.Snap, tx TxID) ([]CommitEntity, error) {
+// feedCache is how many bytes of states a reader of the feed keeps: what an
+// event changed is told with what was there before.
+const feedCache = 8 << 20
+
+// feedReader reads the feed on and on.
+type feedReader struct {
+	n      *Node
+	at     []byte
+	states *core.Cache // as the transactions told so far have left them
+	seq    uint64
+	yield  func(Commit, error) bool
+}
+
+// read tells what a snapshot has of the feed, and reports whether it has more.
+func (r *feedReader) read(ctx context.Context) (more bool, err error) {
+	err = r.n.reading(ctx, func(snap *core.Snap) error {
+		var failed error
+		at := r.at
+		_, m, err := core.ReadFeed(ctx, snap, at, func(position []byte, tx TxID) bool {
+			c := Commit{Position: Position(position), Tx: tx}
+			if c.Entities, failed = r.committed(ctx, snap, tx); failed != nil {
+				return false
+			}
+			r.at = position
+			if len(c.Entities) > 0 && !r.yield(c, nil) {
+				failed = errStopped
+			}
+			return failed == nil
+		})
+		more = m
+		if failed != nil {
+			return failed
+		}
+		return err
+	})
+	return more, err
+}
+
+func (r *feedReader) committed(ctx context.Context, snap *core.Snap, tx TxID) ([]CommitEntity, error) {
 	record, ok, err := snap.Tx(ctx, tx)
 	if err != nil || !ok {
 		return nil, err
@@ -210,12 +248,15 @@ func (n *Node) committed(ctx context.Context, snap *core.Snap, tx TxID) ([]Commi
 	out := make([]CommitEntity, len(touched))
 	for k, t := range touched {
 		out[k] = CommitEntity{Collection: t.Collection, ID: t.Entity}
-		var before *entity.State
-		for e, err := range snap.Events(ctx, t.Collection, t.Entity, 1, t.Last) {
+		before, _ := r.states.Get(t.Entity)
+		if before.Rev() >= t.First {
+			before = nil
+		}
+		for e, err := range snap.Events(ctx, t.Collection, t.Entity, before.Rev()+1, t.Last) {
 			if err != nil {
 				return nil, err
 			}
-			after, err := before.Apply(n.kinds, e)
+			after, err := before.Apply(r.n.kinds, e)
 			if err != nil {
 				return nil, err
 			}
@@ -223,6 +264,10 @@ func (n *Node) committed(ctx context.Context, snap *core.Snap, tx TxID) ([]Commi
 				out[k].Events = append(out[k].Events, describe(e, before, after))
 			}
 			before = after
+		}
+		if before != nil {
+			r.seq++
+			r.states.Publish(r.seq, []*entity.State{before})
 		}
 	}
 	return out, nil

@@ -49,6 +49,11 @@ type NodeOptions struct {
 	ClosedSchema bool
 	// PropertyKinds are property kinds beside registers.
 	PropertyKinds []property.Kind
+	// FeedRetention is how long the feed of commits is kept, which [Node.Changes]
+	// tells, and by which servers on one store hear of each other. 0 means a
+	// week; below 0 it is kept for ever. On a shared store it is the longest time
+	// that a server may be stopped without being started anew.
+	FeedRetention time.Duration
 	// Clock is the wall clock that IDs are made with; nil is time.Now. It may be
 	// wrong and may jump (S4). Timeouts do not follow it.
 	Clock func() time.Time
@@ -62,7 +67,10 @@ type NodeOptions struct {
 	Metrics Metrics
 }
 
-const defaultCacheSize = 64 << 20
+const (
+	defaultCacheSize     = 64 << 20
+	defaultFeedRetention = 7 * 24 * time.Hour
+)
 
 // Node is a participant of a system: it holds entities in its storage engine,
 // commits transactions and keeps live queries up to date.
@@ -138,6 +146,12 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 	cfg.Engine, _ = engine.(core.IndexedEngine)
 	if !opts.Durable {
 		cfg.Policy = nil
+	}
+	switch {
+	case opts.FeedRetention == 0:
+		cfg.FeedRetention = uint64(defaultFeedRetention.Milliseconds())
+	case opts.FeedRetention > 0:
+		cfg.FeedRetention = uint64(max(1, opts.FeedRetention.Milliseconds()))
 	}
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = defaultCacheSize

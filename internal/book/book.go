@@ -21,10 +21,13 @@ const (
 	Clock = "clock" // high-water mark of the clock, 8 bytes
 
 	Catalog = "catalog/" // + collection: what is known of its schema
-	Feed    = "feed/"    // + incarnation + sequence: transaction ID; of a shared store, then a stamp
+	Feed    = "feed/"    // + incarnation + sequence: see Entry
 
 	// Position is how far a process has come that writes to a shared store.
 	Position = "position/" // + incarnation: sequence of its last feed entry and clock, 8 bytes each
+	// Trimmed is what the feeds have lost. It comes before the positions, and is
+	// read with them.
+	Trimmed = Position
 
 	Subject = "subject" // an ephemeral node's: the principal that the store belongs to
 
@@ -42,7 +45,8 @@ type Progress struct {
 	Clock       id.Stamp // no ID of its is greater
 }
 
-// PositionRange returns the bounds of all Position records.
+// PositionRange returns the bounds of the Trimmed record and of all Position
+// records.
 func PositionRange() (lo, hi []byte) {
 	hi = []byte(Position)
 	hi[len(hi)-1]++

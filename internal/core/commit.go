@@ -40,6 +40,7 @@ type Request struct {
 	meta   []storage.MetaWrite // written with it
 	claims []storage.Claim
 	begins bool // it begins a system
+	once   bool // it is not tried again when it has lost a race
 }
 
 // Edit is what a transaction does to one entity: it becomes one event (S19).
@@ -754,13 +755,13 @@ func (c *Core) flush() {
 }
 
 // progress returns the record of how far the clock has come (S3). On a shared
-// store each process has its own, which also says how far its feed goes: nobody
+// store, and on one that was shared, each process has its own, which also says how far its feed goes: nobody
 // waits for another one's row.
 func (c *Core) progress() storage.MetaWrite {
 	g := &c.group
 	key := metaClock
 	from := len(g.buf)
-	if c.cfg.Shared {
+	if c.listed {
 		g.buf = append(append(g.buf, metaPosition...), c.incarnation[:]...)
 		key = g.cut(from)
 		from = len(g.buf)
@@ -776,19 +777,20 @@ func (c *Core) add(t *tx) {
 	g := &c.group
 	first := len(g.meta)
 	var record []byte
-	if c.cfg.Durable {
+	if c.cfg.Durable && len(t.writes) > 0 {
 		c.feedSeq++
 		from := len(g.buf)
 		g.buf = appendRecord(g.buf, t)
 		record = g.cut(from)
 		from = len(g.buf)
-		g.buf = appendFeedKey(g.buf, c.incarnation, c.feedSeq)
+		g.buf = book.AppendFeedKey(g.buf, book.Place{Incarnation: c.incarnation, Seq: c.feedSeq})
 		key := g.cut(from)
 		from = len(g.buf)
-		g.buf = append(g.buf, t.req.ID[:]...)
-		if c.cfg.Shared {
-			g.buf = binary.BigEndian.AppendUint64(g.buf, uint64(c.now()))
+		stamp := c.clock.Last()
+		if c.listed {
+			stamp = c.now() // later than all that others have committed and this one has taken up
 		}
+		g.buf = book.AppendEntry(g.buf, t.req.ID, stamp)
 		g.meta = append(g.meta, storage.MetaWrite{Key: key, Value: g.cut(from)})
 	}
 	g.meta = append(append(g.meta, t.meta...), t.req.meta...)
@@ -840,6 +842,8 @@ func (c *Core) wrote(res storage.Result, snap storage.Snapshot, others []*tx, er
 	}
 	c.flush()
 	c.look()
+	c.writeBook()
+	c.trim()
 }
 
 // resolve sorts out a group in which transactions lost a storage race (S21):

@@ -95,7 +95,10 @@ type Config struct {
 	// given, which has been contained. It may be called under the core's lock.
 	Panicked func(in string, value any)
 	LeastApp uint64 // the least version of an application that may connect
-	Limits   Limits // what is zero has its default
+	// FeedRetention is how many milliseconds feed entries are kept at least; 0 is
+	// for ever.
+	FeedRetention uint64
+	Limits        Limits // what is zero has its default
 	// Engine is what the executor writes to, if its indexes may become complete
 	// between commits.
 	Engine IndexedEngine
@@ -120,6 +123,8 @@ type Core struct {
 	epoch       id.ID
 	incarnation id.ID
 	feedSeq     uint64
+	listed      bool // with the progress of processes: the store is shared, or was
+	trimming    trimming
 
 	published atomic.Pointer[Snap]
 	indexes   atomic.Value // generation of the indexes that the published snapshot has
@@ -138,7 +143,9 @@ type Core struct {
 
 	// Of a node on a shared store.
 	heard     map[id.ID]uint64 // by incarnation: the last feed entry that was taken up
+	gone      uint64           // how many processes were in no feed any more by then
 	following bool             // the store is being read for news
+	bookWaits bool             // what others have to see waits for a write
 	behind    []func()         // wait for what is stored now to be published
 	covered   []func()         // wait for the write under way, which brings that
 

@@ -1,11 +1,8 @@
 package core
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
-	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -26,31 +23,60 @@ import (
 
 // loadPositions reads how far processes came that write to the store, or did.
 func (c *Core) loadPositions(ctx context.Context, snap storage.Snapshot) error {
-	for pos, err := range positions(ctx, snap) {
+	now, trim, err := readProgress(ctx, snap)
+	if err != nil {
+		return err
+	}
+	c.gone = trim.Dropped
+	for _, pos := range now {
+		c.heard[pos.Incarnation] = pos.Seq
+		c.clock.Observe(pos.Clock)
+	}
+	if c.listed = c.cfg.Shared || len(now) > 0; !c.listed {
+		return nil
+	}
+	// Who wrote while the store was not shared is not listed yet.
+	for first, err := range feeds(ctx, snap) {
 		if err != nil {
 			return err
 		}
-		c.heard[pos.Incarnation] = pos.Seq
-		c.clock.Observe(pos.Clock)
+		if _, listed := c.heard[first.Incarnation]; listed {
+			continue
+		}
+		last, err := lastEntry(ctx, snap, first.Incarnation)
+		if err != nil {
+			return err
+		}
+		c.heard[first.Incarnation] = last.Seq
+		c.setMeta(append(slices.Clone(metaPosition), first.Incarnation[:]...), book.AppendProgress(nil, last.Seq, last.Stamp))
 	}
 	return nil
 }
 
-func positions(ctx context.Context, snap storage.Snapshot) iter.Seq2[book.Progress, error] {
-	return func(yield func(book.Progress, error) bool) {
-		lo, hi := book.PositionRange()
-		for w, err := range snap.MetaRange(ctx, lo, hi) {
-			var p book.Progress
-			if err == nil {
-				if p, err = book.DecodeProgress(w.Key, w.Value); err != nil {
-					err = &storage.CorruptError{What: "meta record " + strconv.QuoteToASCII(string(w.Key)), Err: err}
-				}
-			}
-			if !yield(p, err) || err != nil {
-				return
-			}
+// readProgress reads how far processes have come, and what their feeds have
+// lost.
+func readProgress(ctx context.Context, snap storage.Snapshot) (now []book.Progress, trim *book.Trim, err error) {
+	trim = &book.Trim{}
+	lo, hi := book.PositionRange()
+	for w, err := range snap.MetaRange(ctx, lo, hi) {
+		if err != nil {
+			return nil, nil, err
+		}
+		var p book.Progress
+		if string(w.Key) == book.Trimmed {
+			trim, err = book.DecodeTrim(w.Value)
+		} else if p, err = book.DecodeProgress(w.Key, w.Value); err == nil {
+			now = append(now, p)
+		}
+		if err != nil {
+			return nil, nil, corruptMeta(w.Key, err)
 		}
 	}
+	return now, trim, nil
+}
+
+func corruptMeta(key []byte, err error) error {
+	return &storage.CorruptError{What: "meta record " + strconv.QuoteToASCII(string(key)), Err: err}
 }
 
 // CatchUp takes up what other processes have committed, and calls done when
@@ -108,7 +134,7 @@ func (c *Core) look() {
 		c.following = false
 		others, err := c.takeUp(news, err)
 		if err != nil {
-			news.close()
+			news.drop()
 			c.behind = append(then, c.behind...)
 			if errors.Is(err, storage.ErrInterrupted) {
 				c.look()
@@ -125,6 +151,7 @@ func (c *Core) look() {
 		}
 		c.flush()
 		c.look()
+		c.writeBook()
 	})
 }
 
@@ -156,7 +183,7 @@ func (c *Core) readBeside(res storage.Result, won []*tx, snap storage.Snapshot) 
 		return news.read(ctx)
 	}, func(err error) {
 		if errors.Is(err, storage.ErrInterrupted) {
-			news.close()
+			news.drop()
 			c.readBeside(res, won, nil)
 			return
 		}
@@ -169,31 +196,36 @@ func (c *Core) readBeside(res storage.Result, won []*tx, snap storage.Snapshot) 
 type news struct {
 	c           *Core
 	incarnation id.ID
+	was         *Snap            // what is published
 	snap        storage.Snapshot // what is stored
 	heard       map[id.ID]uint64 // what was taken up before
+	gone        uint64
 	states      map[id.ID]*entity.State
 	entries     []entry
 	now         []book.Progress
-	begun       bool  // there is a system already
-	root, epoch id.ID // else: the one that another process began
+	seq         uint64 // this process's last feed entry
+	unlisted    bool   // and it is in no list any more
+	begun       bool   // there is a system already
+	root, epoch id.ID  // else: the one that another process began
 }
 
 // entry is one transaction of a feed.
 type entry struct {
-	incarnation id.ID
-	seq         uint64
-	stamp       id.Stamp
-	tx          event.TxID
-	writes      []storage.EntityWrite
+	book.Entry
+	writes []storage.EntityWrite
 }
 
 // newsOf prepares the reading of what follows everything on its way to readers,
 // and transactions that were written just now.
 func (c *Core) newsOf(written []*tx) (*news, error) {
-	if c.published.Load() == nil {
-		return nil, closedError{ErrClosed}
+	was, err := c.Current()
+	if err != nil {
+		return nil, err
 	}
-	n := &news{c: c, incarnation: c.incarnation, heard: maps.Clone(c.heard), states: map[id.ID]*entity.State{}, begun: !c.root.IsZero()}
+	n := &news{
+		c: c, incarnation: c.incarnation, was: was, heard: maps.Clone(c.heard), gone: c.gone, seq: c.feedSeq,
+		states: map[id.ID]*entity.State{}, begun: !c.root.IsZero(),
+	}
 	for _, p := range c.pubs {
 		n.add(p.txs)
 	}
@@ -201,7 +233,8 @@ func (c *Core) newsOf(written []*tx) (*news, error) {
 	return n, nil
 }
 
-func (n *news) close() {
+// drop gives up the news.
+func (n *news) drop() {
 	if n.snap != nil {
 		_ = n.snap.Close() // nothing was written
 	}
@@ -227,11 +260,20 @@ func (n *news) read(ctx context.Context) error {
 			return err
 		}
 	}
-	for pos, err := range positions(ctx, n.snap) {
-		if err != nil {
-			return err
+	now, trim, err := readProgress(ctx, n.snap)
+	if err != nil {
+		return err
+	}
+	if err := n.checkTrimmed(trim); err != nil {
+		return err
+	}
+	n.gone, n.unlisted = trim.Dropped, n.seq > 0
+	for _, pos := range now {
+		if pos.Incarnation == n.incarnation {
+			n.unlisted = false
+			continue
 		}
-		if pos.Incarnation == n.incarnation || pos.Seq <= n.heard[pos.Incarnation] {
+		if pos.Seq <= n.heard[pos.Incarnation] {
 			continue
 		}
 		n.now = append(n.now, pos)
@@ -239,9 +281,7 @@ func (n *news) read(ctx context.Context) error {
 			return err
 		}
 	}
-	slices.SortFunc(n.entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.stamp, b.stamp), a.incarnation.Compare(b.incarnation), cmp.Compare(a.seq, b.seq))
-	})
+	slices.SortFunc(n.entries, func(a, b entry) int { return compareEntries(&a.Entry, &b.Entry) })
 	for k := range n.entries {
 		if err := n.replay(ctx, &n.entries[k]); err != nil {
 			return err
@@ -269,33 +309,43 @@ func (n *news) readSystem(ctx context.Context) error {
 
 // readFeed reads the entries of a process that were not taken up.
 func (n *news) readFeed(ctx context.Context, pos book.Progress) error {
-	lo := appendFeedKey(nil, pos.Incarnation, n.heard[pos.Incarnation]+1)
-	hi := append(appendFeedKey(nil, pos.Incarnation, pos.Seq), 0)
-	for w, err := range n.snap.MetaRange(ctx, lo, hi) {
+	for e, err := range entriesOf(ctx, n.snap, book.Place{Incarnation: pos.Incarnation, Seq: n.heard[pos.Incarnation]}) {
 		if err != nil {
 			return err
 		}
-		const txSize = len(event.TxID{})
-		if len(w.Key) != len(hi)-1 || len(w.Value) != txSize+8 {
-			return &storage.CorruptError{What: "meta record " + strconv.QuoteToASCII(string(w.Key)), Err: errors.New("it is no feed entry of a shared store")}
-		}
-		n.entries = append(n.entries, entry{
-			incarnation: pos.Incarnation, seq: binary.BigEndian.Uint64(w.Key[len(w.Key)-8:]),
-			stamp: id.Stamp(binary.BigEndian.Uint64(w.Value[txSize:])), tx: event.TxID(w.Value[:txSize]),
-		})
+		n.entries = append(n.entries, entry{Entry: e})
 	}
 	return nil
 }
 
+// checkTrimmed finds out whether feeds have lost what this process has not
+// heard of.
+func (n *news) checkTrimmed(trim *book.Trim) error {
+	gone, all := trim.Since(n.gone)
+	if !all {
+		return errDeaf
+	}
+	for _, p := range slices.Concat(gone, trim.Feeds) {
+		if p.Incarnation != n.incarnation && n.heard[p.Incarnation] < p.Seq {
+			return errDeaf
+		}
+	}
+	return nil
+}
+
+// errDeaf: what others have committed can only be seen by reading everything
+// anew, as a process does that starts.
+var errDeaf = errors.New("ankurah: this process has not heard for so long of others that the feeds no longer say what they have committed: raise NodeOptions.FeedRetention above the time for which a server may be stopped")
+
 // replay finds out what a transaction did.
 func (n *news) replay(ctx context.Context, e *entry) error {
-	b, _, err := n.snap.Tx(ctx, e.tx) // there is no record of one that wrote nothing
+	b, _, err := n.snap.Tx(ctx, e.Tx) // there is no record of one that wrote nothing
 	if err != nil {
 		return err
 	}
 	record, err := book.DecodeRecord(b)
 	if err != nil {
-		return &storage.CorruptError{What: "record of transaction " + e.tx.String(), Err: err}
+		return &storage.CorruptError{What: "record of transaction " + e.Tx.String(), Err: err}
 	}
 	for _, t := range record {
 		w, err := n.write(ctx, t)
@@ -328,15 +378,18 @@ func (n *news) write(ctx context.Context, t book.Touched) (w storage.EntityWrite
 	return w, nil
 }
 
-// state returns the state of an entity before what a transaction did to it. One
-// that is not at hand is made of its events: the snapshot that had it may have
-// been lost with its connection.
+// state returns the state of an entity before what a transaction did to it: the
+// published one, if nothing that is on its way has changed it. It is made of its
+// events when the snapshot that has it was lost with its connection.
 func (n *news) state(ctx context.Context, t book.Touched) (s *entity.State, err error) {
 	if s, ok := n.states[t.Entity]; ok {
 		return s, nil
 	}
 	if s, ok := n.c.cache.Get(t.Entity); ok {
 		return s, nil
+	}
+	if s, err := n.was.State(ctx, t.Collection, t.Entity); !errors.Is(err, storage.ErrInterrupted) {
+		return s, err
 	}
 	for ev, err := range n.snap.Events(ctx, t.Collection, t.Entity, 1, t.First-1) {
 		if err != nil {
@@ -351,23 +404,26 @@ func (n *news) state(ctx context.Context, t book.Touched) (s *entity.State, err 
 
 // takeUp makes transactions of what was read, to be published.
 func (c *Core) takeUp(n *news, err error) ([]*tx, error) {
+	n.was.Release()
 	if err != nil {
 		return nil, err
 	}
 	if c.root.IsZero() && !n.root.IsZero() {
 		c.root, c.epoch = n.root, n.epoch
 	}
+	c.gone = n.gone
 	for _, pos := range n.now {
 		c.heard[pos.Incarnation] = pos.Seq
 		c.clock.Observe(pos.Clock)
 	}
 	var txs []*tx
+	known := len(c.dirty)
 	for k := range n.entries {
 		e := &n.entries[k]
 		if len(e.writes) == 0 {
 			continue
 		}
-		t := &tx{req: &Request{ID: e.tx}, foreign: true, writes: e.writes}
+		t := &tx{req: &Request{ID: e.Tx}, foreign: true, writes: e.writes}
 		for j := range e.writes {
 			for _, ev := range e.writes[j].Events {
 				c.clock.Observe(ev.Stamp)
@@ -377,7 +433,21 @@ func (c *Core) takeUp(n *news, err error) ([]*tx, error) {
 		t.sort()
 		txs = append(txs, t)
 	}
+	if n.unlisted {
+		c.setMeta(positionKey(c.incarnation), book.AppendProgress(nil, n.seq, c.clock.Last()))
+	}
+	// Another process may also have written the record of a schema over what
+	// this one, or one that it heard of, had written.
+	c.bookWaits = c.bookWaits || len(c.dirty) > known
 	return txs, nil
+}
+
+// writeBook writes bookkeeping that others wait for.
+func (c *Core) writeBook() {
+	if c.bookWaits && c.broken == nil {
+		c.bookWaits = false
+		c.Commit(&Request{ID: c.newTxID(), system: true, move: &move{}, Done: func([]*entity.State, error) {}})
+	}
 }
 
 // learnFrom takes up the properties that another process's event shows.

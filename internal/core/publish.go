@@ -27,6 +27,10 @@ func (c *Core) publish() {
 		if p.retry != nil {
 			c.pubs = c.pubs[1:]
 			for _, t := range p.retry {
+				if t.req.once {
+					c.finish(t, errOvertaken)
+					continue
+				}
 				if t.attempts > maxAttempts {
 					c.finish(t, &conflictError{t.writes[0].After.Collection(), t.writes[0].After.ID()})
 					continue

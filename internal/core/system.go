@@ -22,12 +22,13 @@ var (
 	metaClock   = []byte(book.Clock)
 	metaCopied  = []byte(book.Copied)
 	metaCatalog = []byte(book.Catalog)
-	metaFeed    = []byte(book.Feed)
 
 	metaPosition = []byte(book.Position)
 
 	// claimRoot is what processes that begin a system at once are told apart by.
 	claimRoot = []byte("_system")
+	// claimFeeds is what processes that trim the feeds take turns by.
+	claimFeeds = []byte("_feeds")
 )
 
 // SystemCollection holds the entity that stands for the system itself.

@@ -400,7 +400,7 @@ func (p *pipe) endUser() {
 	full := len(p.toUser) >= p.window
 	p.userEnd, p.toUser = true, nil
 	p.link.Drop()
-	if n := p.server; full && !p.serverEnd && n.core == p.durable {
+	if n := p.server; full && len(n.w.servers) > 1 && !p.serverEnd && n.core == p.durable { // worlds of one server stay as they were
 		(&executor{n, n.life}).Wake(&p.peer.Conn) // there is room for what nobody will hear
 	}
 	p.forget()

@@ -210,6 +210,12 @@ func (c *check) verifyClock(ctx context.Context, _ *Options, _ *Counts) error {
 		if err != nil {
 			return err
 		}
+		if string(w.Key) == book.Trimmed {
+			if _, err := book.DecodeTrim(w.Value); err != nil {
+				return c.damage("meta record "+strconv.QuoteToASCII(book.Trimmed), err.Error())
+			}
+			continue
+		}
 		p, err := book.DecodeProgress(w.Key, w.Value)
 		if err != nil {
 			return c.damage("meta record "+strconv.QuoteToASCII(string(w.Key)), err.Error())
