@@ -70,31 +70,40 @@ func CheckHead(collection string, entity id.ID, have, want event.Head) error {
 	return &ConflictError{Collection: collection, Entity: entity, Why: why}
 }
 
-// LeftOut is what the transactions of a batch that were left out would have
-// led to. Made upon it, another one has to be left out as well: also where the
+// LeftOut is the transactions of a batch that were left out, and what they would
+// have led to. Made upon that, another one has to be left out as well: also where the
 // store holds just that, since another process has committed the same
 // transaction, which this one has not heard of (S62).
-type LeftOut map[id.ID][]event.Head
+type LeftOut struct {
+	txs   []event.TxID
+	heads map[id.ID][]event.Head
+}
 
 // Add notes a transaction that is left out.
 func (l *LeftOut) Add(tx *Tx) {
-	if *l == nil {
-		*l = LeftOut{}
+	if l.heads == nil {
+		l.heads = map[id.ID][]event.Head{}
 	}
+	l.txs = append(l.txs, tx.ID)
 	for k := range tx.Entities {
 		st := tx.Entities[k].After
-		(*l)[st.ID()] = append((*l)[st.ID()], st.Head())
+		l.heads[st.ID()] = append(l.heads[st.ID()], st.Head())
 	}
 }
 
 // Check returns a [*ConflictError] for a transaction that was made upon one that
 // was left out.
-func (l LeftOut) Check(tx *Tx) error {
-	if len(l) == 0 {
+func (l *LeftOut) Check(tx *Tx) error {
+	if len(l.txs) == 0 {
 		return nil
 	}
+	for _, a := range tx.After {
+		if slices.Contains(l.txs, a) {
+			return &ConflictError{Why: "transaction " + a.String() + ", which it comes after, was left out"}
+		}
+	}
 	upon := func(collection string, entity id.ID, head event.Head) error {
-		if len(head) == 0 || !slices.ContainsFunc(l[entity], head.Equal) {
+		if len(head) == 0 || !slices.ContainsFunc(l.heads[entity], head.Equal) {
 			return nil
 		}
 		return &ConflictError{Collection: collection, Entity: entity, Why: "what it was made upon was left out"}

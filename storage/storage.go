@@ -100,6 +100,10 @@ type Tx struct {
 	ID     event.TxID
 	Record []byte // kept under ID for [Snapshot.Tx]; empty: no record is kept
 
+	// After are transactions without which this one makes no sense: it is left
+	// out with them when they are in the same batch.
+	After []event.TxID
+
 	Require  []Require     // heads that must not have moved
 	Entities []EntityWrite // sorted by entity ID, unique
 	Claims   []Claim

@@ -24,6 +24,7 @@ type Request struct {
 	Principal policy.Principal
 	Edits     []Edit
 	Events    []*event.Event // submitted; no Edits then
+	After     []event.TxID   // of a submission: what it refers to, of the same sender
 	Requires  []storage.Require
 	// Done is called once, under the core's lock, when the transaction is
 	// published or refused. after holds the states it made, by entity ID.
@@ -57,11 +58,12 @@ type tx struct {
 	req      *Request
 	also     []func([]*entity.State, error) // further callers of the same submission
 	attempts int
-	caughtUp bool     // it was found wrong once, and what is stored was taken up since
-	foreign  bool     // another process committed it
-	taken    bool     // another process has committed the same, and it was taken up
-	admits   []func() // to be told when it has its place in the order
-	admitted bool
+	caughtUp bool   // it was found wrong once, and what is stored was taken up since
+	foreign  bool   // another process committed it
+	taken    bool   // another process has committed the same, and it was taken up
+	placed   bool   // it has its place in the order, or is finished
+	turns    []turn // of a submission, in the order of its sender, for each connection that it came on
+	blocked  bool   // it waits for its turn
 
 	meta []storage.MetaWrite // that validation found necessary
 	out  *outTx              // its place in the outbox of an ephemeral node
@@ -89,17 +91,14 @@ const maxAttempts = 1000
 func (c *Core) Commit(req *Request) {
 	if other := c.flyingTx[req.ID]; other != nil {
 		other.also = append(other.also, req.Done)
-		if req.admitted != nil {
-			other.admits = append(other.admits, req.admitted)
-			if other.admitted {
-				other.admit()
-			}
+		if req.from != nil {
+			other.takeTurn(req.from)
 		}
 		return
 	}
 	t := &tx{req: req}
-	if req.admitted != nil {
-		t.admits = append(t.admits, req.admitted)
+	if req.from != nil {
+		t.takeTurn(req.from)
 	}
 	c.flyingTx[req.ID] = t
 	c.start(t)
@@ -118,23 +117,21 @@ func (c *Core) finish(t *tx, err error) {
 	for _, done := range t.also {
 		done(after, err)
 	}
-	t.admit() // after what follows has been told of a refusal
-}
-
-// admit says that the transaction has its place in the order.
-func (t *tx) admit() {
-	t.admitted = true
-	admits := t.admits
-	t.admits = nil
-	for _, f := range admits {
-		f()
-	}
+	c.place(t) // after what follows has been told of a refusal
 }
 
 // start reads what is missing, or validates and queues the transaction.
 func (c *Core) start(t *tx) {
 	if c.broken != nil {
 		c.finish(t, c.broken)
+		return
+	}
+	if !t.isNext() {
+		t.blocked = true
+		return
+	}
+	if err := t.mayFollow(); err != nil {
+		c.finish(t, err)
 		return
 	}
 	if t.req.begins && !c.root.IsZero() {
@@ -191,7 +188,7 @@ func (c *Core) start(t *tx) {
 			c.flying[e.ID] = stored{e.Entity, e.Digest}
 		}
 	}
-	t.admit()
+	c.place(t)
 	c.flush()
 }
 
@@ -212,7 +209,7 @@ func (c *Core) pass(t *tx) {
 		return
 	}
 	c.pubs = append(c.pubs, &publication{txs: []*tx{t}, snap: snap})
-	t.admit()
+	c.place(t)
 	c.publish()
 }
 
@@ -795,7 +792,7 @@ func (c *Core) add(t *tx) {
 	}
 	g.meta = append(append(g.meta, t.meta...), t.req.meta...)
 	g.batch.Txs = append(g.batch.Txs, storage.Tx{
-		ID: t.req.ID, Record: record, Require: t.requires, Entities: t.writes, Claims: t.req.claims,
+		ID: t.req.ID, Record: record, After: t.req.After, Require: t.requires, Entities: t.writes, Claims: t.req.claims,
 		Meta: g.meta[first:len(g.meta):len(g.meta)],
 	})
 }
@@ -869,12 +866,27 @@ func (c *Core) resolve(group []*tx, conflicts []error) (won, again []*tx) {
 		c.land(t)
 		t.loaded, t.lookup = nil, nil
 		t.attempts++
+		t.displace()
 	}
 	for _, p := range c.pubs {
 		c.settle(p.txs)
 	}
 	c.settle(won)
 	return won, again
+}
+
+// retry starts transactions over.
+func (c *Core) retry(again []*tx) {
+	for _, t := range again {
+		switch {
+		case t.req.once:
+			c.finish(t, errOvertaken)
+		case t.attempts > maxAttempts:
+			c.finish(t, &conflictError{t.writes[0].After.Collection(), t.writes[0].After.ID()})
+		default:
+			c.start(t)
+		}
+	}
 }
 
 // settle makes the states of written transactions the newest ones in flight.

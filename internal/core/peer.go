@@ -47,7 +47,8 @@ type Peer struct {
 	rows         int                         // of subs, when they began
 	submitted    map[event.TxID]bool         // that are not answered
 	refused      recent[event.TxID, verdict] // nobody refers to old ones
-	admitting    bool                        // one has no place in the order yet
+	turns        uint64                      // submissions so far
+	unplaced     []unplaced                  // those that have no place in the order
 	answering    *slot                       // of the request that is being answered, nil for none
 	resuming     bool
 	deferred     []deferred // wait for them, or for the credential
@@ -347,7 +348,7 @@ func (c *Core) request(p *Peer, m wire.Message, size int) {
 // not read its answers gets no more of them.
 func (c *Core) waits(p *Peer, m wire.Message) bool {
 	if _, ok := m.(*wire.Submit); ok {
-		return p.admitting
+		return len(p.unplaced) > 0
 	}
 	return len(p.submitted) > 0 || p.answering != nil || c.refilling || p.unsent > maxUnsent
 }
@@ -549,33 +550,25 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 		c.refuse(p, m.Tx, &submitNothing{})
 		return
 	}
-	for _, t := range m.After {
-		if v, refused := p.refused.get(t); refused {
-			if v.code.Final() {
-				c.refuse(p, m.Tx, dependsOnRefused{})
-			} else {
-				c.refuse(p, m.Tx, &afterError{t})
-			}
-			return
-		}
+	req.After = m.After
+	if err := p.mayFollow(m.After); err != nil {
+		c.refuse(p, m.Tx, err)
+		return
 	}
 	p.refused.drop(m.Tx)
 	p.submitted[m.Tx] = true
-	p.admitting = true
-	req.admitted = func() {
-		p.admitting = false
-		c.resume(p)
-	}
 	req.Done = func(after []*entity.State, err error) {
 		delete(p.submitted, m.Tx)
+		if err != nil { // also where nobody hears of it: what comes after it hangs on that
+			if !p.ending {
+				c.refuse(p, m.Tx, err)
+			}
+			p.refused.put(m.Tx, verdict{codeOf(err), true})
+		}
 		if p.ending {
 			return
 		}
-		switch {
-		case err != nil:
-			c.refuse(p, m.Tx, err)
-			p.refused.put(m.Tx, verdict{codeOf(err), true})
-		case !req.acked:
+		if err == nil && !req.acked {
 			c.ackKnown(p, req)
 		}
 		c.resume(p)

@@ -26,17 +26,7 @@ func (c *Core) publish() {
 		p := c.pubs[0]
 		if p.retry != nil {
 			c.pubs = c.pubs[1:]
-			for _, t := range p.retry {
-				if t.req.once {
-					c.finish(t, errOvertaken)
-					continue
-				}
-				if t.attempts > maxAttempts {
-					c.finish(t, &conflictError{t.writes[0].After.Collection(), t.writes[0].After.ID()})
-					continue
-				}
-				c.start(t)
-			}
+			c.retry(p.retry)
 			continue
 		}
 		if short := c.move(p); len(short) > 0 {

@@ -480,6 +480,11 @@ func (w *World) atRest() bool {
 	if len(w.choices(w.everybody()...)) > 0 {
 		return false
 	}
+	for _, n := range w.servers {
+		if n.core == nil || n.core.Broken() != nil {
+			return false
+		}
+	}
 	for _, n := range w.clients {
 		if n.core == nil || !n.core.Connected() || n.core.Pending() > 0 {
 			return false

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
@@ -83,6 +84,11 @@ func (s *suite) commits(t *testing.T) {
 		{"upon what is stored and left out", func(w world) []storage.Tx { // as another process has committed it
 			return []storage.Tx{w.w.Tx(storage.EntityWrite{After: w.a}), w.w.Tx(w.w.Edit(w.a), w.w.Edit(w.b)), w.w.Tx(w.w.Edit(w.b))}
 		}, "--+"},
+		{"after one that is left out", func(w world) []storage.Tx {
+			one, two, three := w.w.Tx(storage.EntityWrite{After: w.a}), w.w.Tx(w.w.Create("album")), w.w.Tx(w.w.Create("album"))
+			two.After, three.After = []event.TxID{one.ID}, []event.TxID{two.ID}
+			return []storage.Tx{one, two, three, w.w.Tx(w.w.Edit(w.b))}
+		}, "---+"},
 		{"requires what is stored and left out", func(w world) []storage.Tx {
 			tx := w.w.Tx(w.w.Edit(w.b))
 			tx.Require = []storage.Require{{Collection: w.a.Collection(), Entity: w.a.ID(), Head: w.a.Head()}}

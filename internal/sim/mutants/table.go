@@ -118,9 +118,9 @@ var mutants = []mutant{
 		"			if !MUTANT || w.Before == nil {\n				states = append(states, w.After)\n			}\n"}}},
 
 	// Outbox.
-	{name: "a submission that comes twice is admitted at once", edits: []edit{{"internal/core/commit.go",
-		"			if other.admitted {",
-		"			if other.admitted || MUTANT {"}}},
+	{name: "a submission that comes twice is admitted at once", edits: []edit{{"internal/core/turn.go",
+		"	if !t.placed {",
+		"	if !t.placed && (!MUTANT || len(t.turns) == 1) {"}}},
 	{name: "an Ack does not empty the outbox", seed: 1, edits: []edit{{"internal/core/move.go",
 		"	if o != nil {\n		v.settle(o)",
 		"	if o != nil && !MUTANT {\n		v.settle(o)"}}},
