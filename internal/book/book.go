@@ -20,7 +20,7 @@ const (
 	Epoch = "epoch" // store epoch
 	Clock = "clock" // high-water mark of the clock, 8 bytes
 
-	Catalog = "catalog/" // + collection: what is known of its schema
+	Catalog = "catalog/" // + collection, of a shared store 0x00 + 16 bytes: what is known of its schema
 	Feed    = "feed/"    // + incarnation + sequence: see Entry
 
 	// Position is how far a process has come that writes to a shared store.

@@ -52,11 +52,27 @@ func sameProperty(a, b schema.Property) bool {
 		a.Name == b.Name && value.Equal(a.Default, b.Default) && slices.Equal(a.Enum, b.Enum)
 }
 
+// putModel makes something known, and writes it down. On a shared store a record
+// is not written over, which another process may be doing, too: each gets a key
+// of its own, and takes the place of those whose content it has.
 func (c *Core) putModel(m *schema.Model) {
+	c.know(m)
+	key := append(slices.Clone(metaCatalog), m.Collection...)
+	if c.listed {
+		i := c.randomID()
+		key = append(append(key, 0), i[:]...)
+		for _, old := range c.records[m.Collection] {
+			c.setMeta(old, nil)
+		}
+		c.records[m.Collection] = [][]byte{key}
+	}
+	c.setMeta(key, appendModel(nil, m))
+}
+
+func (c *Core) know(m *schema.Model) {
 	next := &catalog{models: maps.Clone(c.catalog.Load().models)}
 	next.models[m.Collection] = m
 	c.catalog.Store(next)
-	c.setMeta(append(slices.Clone(metaCatalog), m.Collection...), appendModel(nil, m))
 }
 
 // checkOps holds the operations of an event against the schema, and returns
@@ -147,11 +163,15 @@ func (c *Core) extended(collection string, props []schema.Property) *schema.Mode
 	if len(props) == 0 {
 		return known
 	}
-	m := &schema.Model{Collection: collection}
-	if known != nil {
-		copied := *known
-		m = &copied
+	if known == nil {
+		known = &schema.Model{Collection: collection}
 	}
+	return extend(known, props)
+}
+
+func extend(known *schema.Model, props []schema.Property) *schema.Model {
+	copied := *known
+	m := &copied
 	all := slices.Clone(m.Properties)
 	for _, p := range props {
 		if m.Property(p.Key) == nil {
@@ -190,10 +210,23 @@ func (c *Core) loadCatalog(ctx context.Context, snap storage.Snapshot) error {
 		if err != nil {
 			return &storage.CorruptError{What: "catalog record " + string(w.Key), Err: err}
 		}
-		cat.models[m.Collection] = m
+		c.records[m.Collection] = append(c.records[m.Collection], w.Key)
+		cat.models[m.Collection] = together(cat.models[m.Collection], m)
 	}
 	c.catalog.Store(cat)
 	return nil
+}
+
+// together returns what two processes know of a collection. Where they have
+// learned another type of a property, the first one's counts.
+func together(a, b *schema.Model) *schema.Model {
+	if a == nil {
+		return b
+	}
+	if m, err := schema.Merge(a, b); err == nil {
+		return m
+	}
+	return extend(a, b.Properties)
 }
 
 // appendModel encodes a model: name (1), collection (2), properties (3,

@@ -130,6 +130,7 @@ type Core struct {
 	indexes   atomic.Value // generation of the indexes that the published snapshot has
 	seq       uint64       // publications so far
 	catalog   atomic.Pointer[catalog]
+	records   map[string][][]byte // keys of what the catalog was made of, by collection
 	dirty     []storage.MetaWrite // goes with the next write
 
 	tips     map[id.ID]*tip     // newest states of entities in flight
@@ -228,7 +229,7 @@ func Boot(ctx context.Context, ex Executor, cfg Config, snap storage.Snapshot) (
 		aggregates: map[*Aggregate]struct{}{}, sharedAggregates: map[string]*aggregateResult{}, readingAggregates: map[*aggregateResult]struct{}{},
 		results: map[string]*result{}, hydrating: map[*result]struct{}{}, peers: map[*Peer]struct{}{}, byPrincipal: map[string]int{},
 		pends: map[id.ID]*pend{}, outByID: map[event.TxID]*outTx{}, creators: map[id.ID]*outTx{},
-		heard: map[id.ID]uint64{}, untold: map[event.TxID]*outTx{}, rejected: map[uint64]struct{}{},
+		records: map[string][][]byte{}, heard: map[id.ID]uint64{}, untold: map[event.TxID]*outTx{}, rejected: map[uint64]struct{}{},
 	}
 	if err := c.load(ctx, snap); err != nil {
 		return nil, err

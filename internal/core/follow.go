@@ -203,10 +203,10 @@ type news struct {
 	states      map[id.ID]*entity.State
 	entries     []entry
 	now         []book.Progress
-	seq         uint64 // this process's last feed entry
-	unlisted    bool   // and it is in no list any more
-	begun       bool   // there is a system already
-	root, epoch id.ID  // else: the one that another process began
+	seq         uint64   // this process's last feed entry
+	listed      id.Stamp // the clock that it is listed with
+	begun       bool     // there is a system already
+	root, epoch id.ID    // else: the one that another process began
 }
 
 // entry is one transaction of a feed.
@@ -267,10 +267,10 @@ func (n *news) read(ctx context.Context) error {
 	if err := n.checkTrimmed(trim); err != nil {
 		return err
 	}
-	n.gone, n.unlisted = trim.Dropped, n.seq > 0
+	n.gone = trim.Dropped
 	for _, pos := range now {
 		if pos.Incarnation == n.incarnation {
-			n.unlisted = false
+			n.listed = pos.Clock
 			continue
 		}
 		if pos.Seq <= n.heard[pos.Incarnation] {
@@ -323,19 +323,19 @@ func (n *news) readFeed(ctx context.Context, pos book.Progress) error {
 func (n *news) checkTrimmed(trim *book.Trim) error {
 	gone, all := trim.Since(n.gone)
 	if !all {
-		return errDeaf
+		return ErrDeaf
 	}
 	for _, p := range slices.Concat(gone, trim.Feeds) {
 		if p.Incarnation != n.incarnation && n.heard[p.Incarnation] < p.Seq {
-			return errDeaf
+			return ErrDeaf
 		}
 	}
 	return nil
 }
 
-// errDeaf: what others have committed can only be seen by reading everything
+// ErrDeaf: what others have committed can only be seen by reading everything
 // anew, as a process does that starts.
-var errDeaf = errors.New("ankurah: this process has not heard for so long of others that the feeds no longer say what they have committed: raise NodeOptions.FeedRetention above the time for which a server may be stopped")
+var ErrDeaf = errors.New("ankurah: this process has not heard for so long of others that the feeds no longer say what they have committed: raise NodeOptions.FeedRetention above the time for which a server may be stopped")
 
 // replay finds out what a transaction did.
 func (n *news) replay(ctx context.Context, e *entry) error {
@@ -417,7 +417,6 @@ func (c *Core) takeUp(n *news, err error) ([]*tx, error) {
 		c.clock.Observe(pos.Clock)
 	}
 	var txs []*tx
-	known := len(c.dirty)
 	for k := range n.entries {
 		e := &n.entries[k]
 		if len(e.writes) == 0 {
@@ -433,12 +432,11 @@ func (c *Core) takeUp(n *news, err error) ([]*tx, error) {
 		t.sort()
 		txs = append(txs, t)
 	}
-	if n.unlisted {
+	if n.seq > 0 && c.cfg.FeedRetention > 0 && c.clock.Last().Millis() > n.listed.Millis()+c.cfg.FeedRetention/2 {
+		// Who is silent for so long would be taken for dead.
 		c.setMeta(positionKey(c.incarnation), book.AppendProgress(nil, n.seq, c.clock.Last()))
+		c.bookWaits = true
 	}
-	// Another process may also have written the record of a schema over what
-	// this one, or one that it heard of, had written.
-	c.bookWaits = c.bookWaits || len(c.dirty) > known
 	return txs, nil
 }
 
@@ -455,7 +453,7 @@ func (c *Core) learnFrom(e *event.Event) {
 	if e.Collection[0] == '_' || c.cfg.ClosedSchema {
 		return
 	}
-	if props, err := c.checkOps(e.Collection, e.Ops); err == nil {
-		c.learn(e.Collection, props)
+	if props, err := c.checkOps(e.Collection, e.Ops); err == nil && len(props) > 0 {
+		c.know(c.extended(e.Collection, props)) // the other has written it down
 	}
 }

@@ -17,13 +17,14 @@ import (
 // not take from others what they are about to read. Who commits removes; where
 // nobody does nothing grows. Of processes on one store one at a time removes
 // entries, of all feeds. A process that was silent for the retention is taken out
-// of the list, which would grow with every start else. If it commits after all it
-// is in it again; where that and the removal cross each other, it notices, or who
-// next looks for what can be removed does.
+// of the list, which would grow with every start else. One that only has nothing
+// to commit shows that it lives, when it hears of others and half of the retention
+// has passed; it has as long for it as entries are kept after a jump of the clock.
 
 // trimming is what a process knows of what may be removed.
 type trimming struct {
 	mark map[id.ID]uint64 // what was there a while ago, by feed; nil at first
+	then uint64           // what the clock showed
 	at   uint64           // when to look next
 	busy bool
 }
@@ -51,9 +52,9 @@ func (c *Core) trim() {
 		return // closed
 	}
 	c.trimming.busy = true
-	r := &trimRound{c: c, own: c.incarnation, listed: c.listed, mark: c.trimming.mark}
-	if last := c.clock.Last().Millis(); last > c.cfg.FeedRetention {
-		r.cut = id.NewStamp(last-c.cfg.FeedRetention, 0)
+	r := &trimRound{own: c.incarnation, listed: c.listed, mark: c.trimming.mark}
+	if c.trimming.then > c.cfg.FeedRetention {
+		r.cut = id.NewStamp(c.trimming.then-c.cfg.FeedRetention, 0)
 	}
 	c.ex.Read(func(ctx context.Context) error { return r.read(ctx, snap) }, func(err error) {
 		snap.Release()
@@ -81,12 +82,11 @@ func (c *Core) trim() {
 func (c *Core) mark() {
 	mark := maps.Clone(c.heard)
 	mark[c.incarnation] = c.feedSeq
-	c.trimming = trimming{mark: mark, at: c.ex.Elapsed() + min(trimEach, c.cfg.FeedRetention)}
+	c.trimming = trimming{mark: mark, then: c.clock.Last().Millis(), at: c.ex.Elapsed() + min(trimEach, c.cfg.FeedRetention)}
 }
 
 // trimRound finds what can be removed.
 type trimRound struct {
-	c      *Core
 	own    id.ID
 	listed bool
 	mark   map[id.ID]uint64

@@ -537,6 +537,9 @@ func (w *World) check() error {
 	if err := w.checkAlike(); err != nil {
 		return err
 	}
+	if err := w.checkLate(); err != nil {
+		return err
+	}
 	server := map[id.ID]*entity.State{}
 	for _, s := range w.server.published() {
 		server[s.ID()] = s

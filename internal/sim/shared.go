@@ -28,6 +28,10 @@ func (w *World) shareStore() {
 		w.servers = append(w.servers, n)
 	}
 	w.server = w.servers[0]
+	w.reader = newReader(w)
+	if w.chance(40) {
+		w.retention = 20_000 + w.r.Uint64N(60_000)
+	}
 }
 
 // someServer returns one of the servers.
@@ -250,6 +254,9 @@ func (w *World) checkAlike() error {
 	if len(w.servers) == 1 {
 		return nil
 	}
+	if err := w.reader.catchUp(); err != nil {
+		return err
+	}
 	stored, err := w.server.disk.known()
 	if err != nil {
 		return err
@@ -257,6 +264,9 @@ func (w *World) checkAlike() error {
 	for _, n := range w.servers {
 		if got := n.published(); !sameRows(got, stored) {
 			return fmt.Errorf("%s publishes %s, stored is %s", n.name, list(got), list(stored))
+		}
+		if err := n.checkSchema(stored); err != nil {
+			return err
 		}
 		for _, s := range stored {
 			if cached, held := n.core.Cache().Get(s.ID()); held && !same(cached, s) {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -88,16 +89,16 @@ var workloads = map[string]*workload{
 
 	// Several servers.
 	"servers": {clients: 4, servers: 3, edits: usual, twice: 1, weights: map[string]int{
-		"edit": 45, "server edits": 20, "connect": 17, "ask": 10, "select": 3, "cut": 6, "crash": 2, "server crashes": 2, "store breaks": 3, "time": 3, "policy": 1,
+		"edit": 45, "server edits": 20, "connect": 17, "ask": 10, "select": 3, "cut": 6, "crash": 2, "server crashes": 2, "store breaks": 3, "feed": 6, "time": 3, "policy": 1,
 	}},
 	"servers race": {clients: 4, servers: 4, edits: edits{create: 4, remove: 3, refer: 10, require: 15, entities: 4}, weights: map[string]int{
-		"edit": 50, "server edits": 50, "connect": 15, "ask": 8, "cut": 4, "time": 3,
+		"edit": 50, "server edits": 50, "connect": 15, "ask": 8, "cut": 4, "feed": 6, "time": 3,
 	}},
 	"servers fall": {clients: 3, servers: 3, edits: usual, twice: 1, weights: map[string]int{
-		"edit": 45, "server edits": 20, "connect": 25, "ask": 8, "cut": 6, "crash": 3, "server crashes": 9, "store breaks": 9, "disk": 2, "time": 4,
+		"edit": 45, "server edits": 20, "connect": 25, "ask": 8, "cut": 6, "crash": 3, "server crashes": 9, "store breaks": 9, "disk": 2, "feed": 6, "time": 4,
 	}},
 	"servers' clocks": {clients: 3, servers: 3, edits: usual, skew: true, weights: map[string]int{
-		"edit": 45, "server edits": 25, "connect": 20, "ask": 8, "cut": 6, "crash": 1, "server crashes": 2, "store breaks": 2, "clock": 4, "time": 6,
+		"edit": 45, "server edits": 25, "connect": 20, "ask": 8, "cut": 6, "crash": 1, "server crashes": 2, "store breaks": 2, "clock": 4, "feed": 6, "time": 6,
 	}},
 }
 
@@ -144,6 +145,7 @@ func init() {
 		},
 		"crash":          func(_ *World, n *node) { n.crashIfUp() },
 		"server crashes": func(w *World, _ *node) { w.someServer().crashIfUp() },
+		"feed":           func(w *World, _ *node) { w.fail(w.reader.read(w.someServer())) },
 		"store breaks":   func(w *World, _ *node) { w.someServer().loseStore() },
 		"time": func(w *World, _ *node) {
 			w.now += 3000
@@ -408,6 +410,9 @@ func (w *World) edit(n *node, subject string) {
 		}
 	}
 	o.required = append(o.required, req.Requires...)
+	if w.reader != nil {
+		w.reader.expect(n, req.ID)
+	}
 	life := n.life
 	o.life = life
 	req.Done = func(after []*entity.State, err error) {
@@ -437,7 +442,7 @@ func (w *World) mayFail(n *node, err error) bool {
 	for _, expected := range []error{
 		core.ErrConflict, core.ErrDependsOnRefused, core.ErrClosed, policy.ErrDenied,
 		entity.ErrGenesis, // what it changes was withdrawn meanwhile
-		errFull, errIO,
+		errFull, errIO, core.ErrDeaf,
 	} {
 		if errors.Is(err, expected) {
 			return true
@@ -471,6 +476,9 @@ func (w *World) ops(n *node, o *own) (ops []event.Operation, hides bool) {
 			tag = "a"
 		}
 		ops = append(ops, lww.Set("hidden", value.Bool(hides)))
+	}
+	if len(w.servers) > 1 && w.chance(15) { // no model declares it
+		ops = append(ops, lww.Set(fmt.Sprint("x", w.r.IntN(8)), value.Int64(number)))
 	}
 	if tag != "" {
 		ops = append(ops, lww.Set("tag", value.String(tag)))

@@ -34,18 +34,20 @@ type Options struct {
 
 // World is some nodes, what lies between them, and what is known of them.
 type World struct {
-	opts    Options
-	load    *workload
-	open    bool // users may read everything
-	limits  core.Limits
-	r       *rand.Rand
-	now     uint64
-	step    int
-	server  *node   // the first of the servers
-	servers []*node // on one store, when there are several
-	clients []*node
-	pipes   []*pipe // connections that at least one side takes for one
-	digest  hash.Hash
+	opts      Options
+	load      *workload
+	open      bool // users may read everything
+	limits    core.Limits
+	r         *rand.Rand
+	now       uint64
+	step      int
+	retention uint64  // of feeds
+	reader    *reader // of the feed, in worlds with several servers
+	server    *node   // the first of the servers
+	servers   []*node // on one store, when there are several
+	clients   []*node
+	pipes     []*pipe // connections that at least one side takes for one
+	digest    hash.Hash
 
 	promises
 	failure error
@@ -217,7 +219,7 @@ func (n *node) start() error {
 	n.life++
 	n.tasks, n.queries, n.late = nil, nil, 0
 	cfg := core.Config{
-		Kinds: kinds, Policy: n.agent, CacheSize: 16 << 10, Durable: n.agent != nil, Limits: n.w.limits, Shared: n.disk.shared,
+		Kinds: kinds, Policy: n.agent, CacheSize: 16 << 10, Durable: n.agent != nil, Limits: n.w.limits, Shared: n.disk.shared, FeedRetention: n.w.retention,
 		OnRejected: func(t event.TxID, why error) { n.w.note("%s hears that %s is refused: %v", n.name, t, why) },
 	}
 	x := &executor{n, n.life}

@@ -45,7 +45,10 @@ func Write(ctx context.Context, e storage.Engine, w io.Writer, opts *Options) (c
 			continue
 		}
 		if name, ok := strings.CutPrefix(string(m.Key), book.Catalog); ok {
-			collections = append(collections, name)
+			name, _, _ = strings.Cut(name, "\x00") // behind it is which of several records it is
+			if len(collections) == 0 || collections[len(collections)-1] != name {
+				collections = append(collections, name)
+			}
 		}
 		counts.Meta++
 		if err := out.record(&record{kind: kMeta, meta: m}); err != nil {
