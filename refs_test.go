@@ -393,3 +393,144 @@ func TestReferencesToHidden(t *testing.T) {
 		}
 	}
 }
+
+// S36, S44: a client that has an old copy of what a row refers to hears that it
+// is not there any more, whether it was deleted or hidden, when it asks, when it
+// comes back, and when a row comes to refer to it.
+func TestReferencesToWhatIsGone(t *testing.T) {
+	c := ankurahtest.New(t, &ankurahtest.Options{
+		Server: ankurah.NodeOptions{Policy: hiddenRefs(t), Models: refModels}, Client: ankurah.NodeOptions{Models: refModels},
+	})
+	root := c.Server().Session(policy.Principal{Subject: "root", Roles: []string{"all"}})
+	phone := c.Client("phone")
+	ctx := t.Context()
+	born := func(name string, fields ankurah.Fields) (id ankurah.ID) {
+		t.Helper()
+		err := root.Update(ctx, func(tx *ankurah.Tx) error {
+			e, err := ankurah.Dynamic(name).Create(tx, &fields)
+			if err == nil {
+				id = e.ID()
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	edit := func(name string, id ankurah.ID, f func(*ankurah.Edit) error) {
+		t.Helper()
+		err := root.Update(ctx, func(tx *ankurah.Tx) error {
+			e, err := ankurah.Dynamic(name).Edit(tx, id)
+			if err != nil {
+				return err
+			}
+			return f(e)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	hidden := born("album", ankurah.Fields{"name": "a", "n": 1})
+	deleted := born("album", ankurah.Fields{"name": "b", "n": 1})
+	born("song", ankurah.Fields{"name": "first", "album": hidden})
+	born("song", ankurah.Fields{"name": "second", "album": deleted})
+	third := born("song", ankurah.Fields{"name": "third"})
+	if rows, err := ankurah.Dynamic("album").Fetch(ctx, phone.Session, ""); err != nil || len(rows) != 2 {
+		t.Fatalf("%d albums, %v", len(rows), err)
+	}
+	names := func(rows []ankurah.Record) string {
+		var out []string
+		for _, r := range rows {
+			out = append(out, r.Fields()["name"].(string))
+		}
+		slices.Sort(out)
+		return strings.Join(out, " ")
+	}
+	q, err := ankurah.Dynamic("song").Query(ctx, phone.Session, "album.name IS NULL")
+	if err == nil {
+		err = q.WaitSynced(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	c.Settle()
+	if got := names(q.Rows()); got != "third" {
+		t.Fatalf("at first %q", got)
+	}
+	c.Cut(phone)
+	edit("album", hidden, func(e *ankurah.Edit) error { return e.Set("n", 3) })
+	edit("album", deleted, (*ankurah.Edit).Delete)
+	edit("song", third, func(e *ankurah.Edit) error { return e.Set("album", hidden) })
+	c.Heal(phone)
+	if err := q.WaitSynced(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c.Settle()
+	if got := names(q.Rows()); got != "first second third" {
+		t.Errorf("the live query has %q after it has come back", got)
+	}
+	rows, err := ankurah.Dynamic("song").Fetch(ctx, phone.Session, "album.name IS NULL")
+	if got := names(rows); err != nil || got != "first second third" {
+		t.Errorf("fetched %q, %v", got, err)
+	}
+}
+
+// The same while it is connected, of an album that nothing referred to.
+func TestRowsComeToReferToWhatIsGone(t *testing.T) {
+	c := ankurahtest.New(t, &ankurahtest.Options{
+		Server: ankurah.NodeOptions{Policy: hiddenRefs(t), Models: refModels}, Client: ankurah.NodeOptions{Models: refModels},
+	})
+	root := c.Server().Session(policy.Principal{Subject: "root", Roles: []string{"all"}})
+	phone := c.Client("phone")
+	ctx := t.Context()
+	var album, song ankurah.ID
+	update := func(f func(tx *ankurah.Tx) error) {
+		t.Helper()
+		if err := root.Update(ctx, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update(func(tx *ankurah.Tx) error {
+		a, err := ankurah.Dynamic("album").Create(tx, &ankurah.Fields{"name": "a", "n": 1})
+		if err != nil {
+			return err
+		}
+		s, err := ankurah.Dynamic("song").Create(tx, &ankurah.Fields{"name": "s"})
+		if err != nil {
+			return err
+		}
+		album, song = a.ID(), s.ID()
+		return nil
+	})
+	if _, err := ankurah.Dynamic("album").Get(ctx, phone.Session, album); err != nil {
+		t.Fatal(err)
+	}
+	q, err := ankurah.Dynamic("song").Query(ctx, phone.Session, "album.name IS NULL ORDER BY name")
+	if err == nil {
+		err = q.WaitSynced(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	update(func(tx *ankurah.Tx) error {
+		e, err := ankurah.Dynamic("album").Edit(tx, album)
+		if err != nil {
+			return err
+		}
+		return e.Set("n", 3)
+	})
+	update(func(tx *ankurah.Tx) error {
+		e, err := ankurah.Dynamic("song").Edit(tx, song)
+		if err != nil {
+			return err
+		}
+		return e.Set("album", album)
+	})
+	c.Settle()
+	if n := len(q.Rows()); n != 1 || !q.Synced() {
+		t.Errorf("%d rows, synced %t", n, q.Synced())
+	}
+}

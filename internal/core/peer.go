@@ -87,7 +87,7 @@ type outgoing struct {
 	collection string
 	entity     id.ID
 	before     *entity.State
-	now        *entity.State // nil: nothing happened to it, or it may not be read
+	now        *entity.State // nil: it is not there for the peer
 	whole      bool          // the peer does not have it
 }
 

@@ -232,10 +232,24 @@ func (a *answer) result(collection string, rows []*entity.State, known []wire.Kn
 }
 
 // companions puts what rows refer to, so that the peer can follow the links of
-// the query, too.
-func (a *answer) companions(joined []*reactor.Joined) error {
+// the query, too, and of what is not there for it that it is not: the peer may
+// have an older copy (S36).
+func (a *answer) companions(links []ankql.Link, joined []*reactor.Joined) error {
 	put := map[id.ID]bool{}
 	for _, j := range joined {
+		for l, i := range j.Lost(links) {
+			if put[i] {
+				continue
+			}
+			put[i] = true
+			changes, err := a.wanted(l.Collection, []wire.Known{{Entity: i}})
+			if err != nil {
+				return err
+			}
+			for _, x := range changes {
+				a.put(x)
+			}
+		}
 		for _, s := range j.To {
 			if s == nil || put[s.ID()] || a.hidden(s) {
 				continue
@@ -351,11 +365,11 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 				err = a.result(m.Collection, rows, m.Known)
 			}
 			if err == nil {
-				err = a.companions(joined)
+				err = a.companions(narrowed.Links, joined)
 			}
 			a.done()
 			return err
-		}, m.Collection)
+		}, collections(sel)...)
 	}
 }
 
@@ -509,7 +523,7 @@ type sub struct {
 	q     *Query
 	known []wire.Known
 	slot  *slot
-	sent  map[id.ID]bool // what rows refer to and the peer has
+	sent  map[id.ID]bool // what rows refer to: that the peer has it, or has none
 }
 
 // Ready answers the query with its rows.
@@ -530,10 +544,6 @@ func (s *sub) Ready() {
 	}
 	known := s.known
 	s.known = nil
-	collections := []string{s.sel.Collection}
-	for k := range s.sel.Links {
-		collections = append(collections, s.sel.Links[k].Collection)
-	}
 	s.p.postpone(s.slot) // behind the commits that the rows have in them
 	s.c.answerAt(s.p, s.slot, s.id, fail, func(a *answer) error {
 		shown := rows
@@ -542,28 +552,44 @@ func (s *sub) Ready() {
 		}
 		err := a.result(s.sel.Collection, shown, known)
 		if err == nil {
-			err = a.companions(joined)
+			err = a.companions(s.sel.Links, joined)
 		}
 		a.done()
 		return err
-	}, collections...)
+	}, collections(s.sel)...)
 }
 
-// refers notes what a row refers to as sent, and returns what was not sent
-// before.
-func (s *sub) refers(j *reactor.Joined) (fresh []*entity.State) {
+// collections returns those that a selection reads.
+func collections(sel *ankql.Selection) []string {
+	out := []string{sel.Collection}
+	for _, l := range sel.Links {
+		out = append(out, l.Collection)
+	}
+	return out
+}
+
+// refers notes what a row refers to as told, and returns what the peer has not
+// been told of: what it is to have, and what it must not see in an older copy.
+func (s *sub) refers(j *reactor.Joined) (fresh []*outgoing) {
 	if j == nil {
 		return nil
+	}
+	if s.sent == nil {
+		s.sent = map[id.ID]bool{}
 	}
 	for _, to := range j.To {
 		if to == nil || s.sent[to.ID()] {
 			continue
 		}
-		if s.sent == nil {
-			s.sent = map[id.ID]bool{}
-		}
 		s.sent[to.ID()] = true
-		fresh = append(fresh, to)
+		fresh = append(fresh, &outgoing{collection: to.Collection(), entity: to.ID(), now: to, whole: true})
+	}
+	for l, i := range j.Lost(s.sel.Links) {
+		if _, told := s.sent[i]; told {
+			continue
+		}
+		s.sent[i] = false
+		fresh = append(fresh, &outgoing{collection: l.Collection, entity: i})
 	}
 	return fresh
 }
@@ -595,7 +621,7 @@ func (s *sub) Changed(changes []rowChange) {
 		}
 		s.p.gather(o)
 		for _, to := range s.refers(r.Joined) {
-			s.p.gather(&outgoing{collection: to.Collection(), entity: to.ID(), now: to, whole: true})
+			s.p.gather(to)
 		}
 		switch r.Kind {
 		case reactor.Added:
@@ -642,6 +668,9 @@ func (c *Core) touch(p *Peer) {
 // gather notes a change unless another query of the peer has noted it.
 func (p *Peer) gather(o *outgoing) {
 	if have := p.byEntity[o.entity]; have != nil {
+		if o.now == nil {
+			return // the state says as much, if it may be read
+		}
 		if have.now != o.now { // by another of several commits
 			have.now, have.whole = o.now, true
 		}
@@ -690,7 +719,7 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 	var key pushKey
 	for _, o := range changes {
 		f, err := c.filter(p, o.collection)
-		if err != nil || !f.reads(o.now) {
+		if err != nil || o.now == nil || !f.reads(o.now) {
 			m.Changes = append(m.Changes, wire.Change{Collection: o.collection, Entity: o.entity, Removed: true})
 			continue
 		}

@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/ankurah/ankurah-go/ankql"
@@ -22,6 +23,26 @@ func (j *Joined) Link(k int) ankql.Row {
 		return s
 	}
 	return nil
+}
+
+// Lost yields what j refers to and nobody sees who reads it: the link and the
+// entity behind it, which is hidden, deleted or none.
+func (j *Joined) Lost(links []ankql.Link) iter.Seq2[*ankql.Link, id.ID] {
+	return func(yield func(*ankql.Link, id.ID) bool) {
+		for k, to := range j.To {
+			from := j.State
+			if at := links[k].From; at >= 0 {
+				from = j.To[at]
+			}
+			if to != nil || from == nil {
+				continue
+			}
+			v := from.Value(links[k].Key)
+			if v.Kind() == value.KindID && !v.ID().IsZero() && !yield(&links[k], v.ID()) {
+				return
+			}
+		}
+	}
 }
 
 // Unread is what happened to the rows of a query with links, and to what they
