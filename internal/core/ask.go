@@ -80,12 +80,25 @@ func (l *Link) query(n uint64, sel *ankql.Selection, rows []*entity.State, live 
 func (c *Core) known(rows []*entity.State) []wire.Known {
 	var out []wire.Known
 	for _, s := range rows {
-		if rev := c.baseRev(s.ID(), s.Rev()); rev > 0 {
+		rev := c.baseRev(s.ID(), s.Rev())
+		refused := rev > 0 && c.holdsRefused(s)
+		if refused {
+			rev = 0 // it is there, in a state that nobody has: let it be sent
+		}
+		if rev > 0 || refused {
 			out = append(out, wire.Known{Entity: s.ID(), Rev: rev})
 		}
 	}
 	slices.SortFunc(out, func(a, b wire.Known) int { return a.Entity.Compare(b.Entity) })
 	return out[:min(len(out), maxKnown)]
+}
+
+// holdsRefused reports whether a row has events on top that were refused
+// meanwhile: rows whose references are being read are older than what is
+// published.
+func (c *Core) holdsRefused(s *entity.State) bool {
+	return c.pends[s.ID()] == nil && c.tips[s.ID()] == nil &&
+		slices.ContainsFunc(s.Head(), func(t event.Tip) bool { return c.dropped.has(t.ID) })
 }
 
 // baseRev returns the rev of an entity's base, of which the published state has

@@ -472,6 +472,11 @@ func (w *World) lull() {
 				w.failf("%s is connected, nothing happens, and %q is not synced", n.name, q.text)
 			}
 		}
+		for _, q := range n.totals {
+			if q.failed == nil && !q.q.Synced() {
+				w.failf("%s is connected, nothing happens, and %q is not synced", n.name, q.text)
+			}
+		}
 		w.fail(w.checkQueries(n))
 	}
 }
@@ -494,6 +499,11 @@ func (w *World) atRest() bool {
 				return false
 			}
 		}
+		for _, q := range n.totals {
+			if q.failed == nil && !q.q.Synced() {
+				return false
+			}
+		}
 	}
 	return true
 }
@@ -507,6 +517,9 @@ func (w *World) describe() string {
 		}
 		fmt.Fprintf(&b, "%s: connected %t, %d pending, %d tasks", n.name, n.core.Connected(), n.core.Pending(), len(n.tasks))
 		for _, q := range n.queries {
+			fmt.Fprintf(&b, ", %q synced %t failed %v", q.text, q.q.Synced(), q.failed)
+		}
+		for _, q := range n.totals {
 			fmt.Fprintf(&b, ", %q synced %t failed %v", q.text, q.q.Synced(), q.failed)
 		}
 		b.WriteString("; ")
@@ -565,7 +578,7 @@ func (w *World) check() error {
 func (w *World) checkLeftovers() error {
 	queries, held, peers := 0, 0, 0
 	for _, n := range w.everybody() {
-		queries += len(n.queries)
+		queries += len(n.queries) + len(n.totals)
 	}
 	for _, n := range w.servers {
 		held += n.core.Queries()
@@ -714,6 +727,11 @@ func (w *World) checkQueries(n *node) error {
 			return fmt.Errorf("query %q has rows %s, the server %s", q.text, list(got), list(want))
 		}
 	}
+	for _, q := range n.totals {
+		if err := q.checkServer(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -764,7 +782,7 @@ func (n *node) at(i id.ID, rev uint64) (*entity.State, error) {
 
 // fresh is what the server answers to a query of a user's.
 func (w *World) fresh(text string) ([]*entity.State, error) {
-	sel, err := ankql.BindTemplate(text, nil, nil, collection)
+	sel, err := w.bind(w.server, text)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,9 @@ type workload struct {
 	edits   edits
 	skew    bool // clocks are wrong from the beginning
 	twice   int  // percent of the frames that come twice
+
+	texts  []string // of the live queries; nil: those that all have
+	totals []string // of the live aggregates
 }
 
 // edits are what transactions consist of, in percent.
@@ -86,6 +89,14 @@ var workloads = map[string]*workload{
 	"reset": {clients: 3, edits: usual, weights: map[string]int{
 		"edit": 45, "server edits": 12, "connect": 20, "ask": 8, "cut": 3, "crash": 2, "reset": 1, "time": 3,
 	}},
+	"references": {clients: 3, texts: throughReferences, totals: totalsThroughReferences, twice: 1,
+		edits: edits{create: 20, remove: 10, refer: 45, require: 3, deny: 4, hide: 15, entities: 3}, weights: map[string]int{
+			"edit": 40, "server edits": 20, "connect": 14, "ask": 16, "count": 6, "select": 8, "cut": 4, "crash": 2, "server crashes": 1, "disk": 1, "time": 3, "policy": 1,
+		}},
+	"totals": {clients: 3, totals: totals, twice: 1,
+		edits: edits{create: 20, remove: 12, refer: 10, require: 3, deny: 5, hide: 18, entities: 3}, weights: map[string]int{
+			"edit": 40, "server edits": 20, "connect": 14, "ask": 4, "count": 18, "cut": 5, "crash": 2, "server crashes": 1, "disk": 1, "time": 3, "policy": 1, "backup": 1, "restore": 1,
+		}},
 
 	// Several servers.
 	"servers": {clients: 4, servers: 3, edits: usual, twice: 1, weights: map[string]int{
@@ -139,6 +150,7 @@ func init() {
 		},
 		"connect": func(w *World, n *node) { w.together(n) },
 		"ask":     (*World).ask,
+		"count":   (*World).count,
 		"select":  (*World).reselect,
 		"cut": func(w *World, n *node) {
 			w.cut(n)
@@ -311,6 +323,9 @@ func (w *World) glance(n *node) {
 		for _, q := range n.queries {
 			q.checkFresh()
 		}
+		for _, q := range n.totals {
+			q.checkFresh()
+		}
 	}
 }
 
@@ -329,9 +344,9 @@ func (w *World) ask(n *node) {
 		n.queries = slices.Delete(n.queries, k, k+1)
 		return
 	}
-	q := &query{n: n, text: texts[w.r.IntN(len(texts))]}
+	q := &query{n: n, text: w.text()}
 	w.note("%s asks %q", n.name, q.text)
-	sel, err := ankql.BindTemplate(q.text, nil, nil, collection)
+	sel, err := w.bind(n, q.text)
 	if err != nil {
 		w.fail(err)
 		return
@@ -344,6 +359,24 @@ func (w *World) ask(n *node) {
 	n.queries = append(n.queries, q)
 }
 
+// text returns what a live query may select.
+func (w *World) text() string {
+	from := texts
+	if w.load.texts != nil {
+		from = w.load.texts
+	}
+	return from[w.r.IntN(len(from))]
+}
+
+// bind fits a selection to what a node knows of the collection, if there is need
+// for that.
+func (w *World) bind(n *node, text string) (*ankql.Selection, error) {
+	if w.load.texts == nil {
+		return ankql.BindTemplate(text, nil, nil, collection)
+	}
+	return ankql.Limits{}.BindTemplateAcross(text, nil, n.core.Model, collection)
+}
+
 // reselect changes what a live query selects.
 func (w *World) reselect(n *node) {
 	if n.core == nil || len(n.queries) == 0 {
@@ -354,9 +387,9 @@ func (w *World) reselect(n *node) {
 		return
 	}
 	was := q.text
-	q.text = texts[w.r.IntN(len(texts))]
+	q.text = w.text()
 	w.note("%s asks %q instead of %q", n.name, q.text, was)
-	sel, err := ankql.BindTemplate(q.text, nil, nil, collection)
+	sel, err := w.bind(n, q.text)
 	if err != nil {
 		w.fail(err)
 		return

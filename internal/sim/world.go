@@ -70,6 +70,7 @@ type node struct {
 	late  uint64     // the latest that its clock showed in this life
 
 	queries []*query
+	totals  []*total
 	own     []*own // that it committed, in all of its lives
 	seen    map[id.ID]uint64
 
@@ -217,7 +218,7 @@ func (n *node) start() error {
 		return err
 	}
 	n.life++
-	n.tasks, n.queries, n.late = nil, nil, 0
+	n.tasks, n.queries, n.totals, n.late = nil, nil, nil, 0
 	cfg := core.Config{
 		Kinds: kinds, Policy: n.agent, CacheSize: 16 << 10, Durable: n.agent != nil, Limits: n.w.limits, Shared: n.disk.shared, FeedRetention: n.w.retention,
 		OnRejected: func(t event.TxID, why error) { n.w.note("%s hears that %s is refused: %v", n.name, t, why) },
@@ -237,7 +238,7 @@ func (n *node) start() error {
 // sent may still arrive.
 func (n *node) crash() {
 	n.w.note("%s crashes", n.name)
-	n.core, n.tasks, n.up, n.queries = nil, nil, nil, nil
+	n.core, n.tasks, n.up, n.queries, n.totals = nil, nil, nil, nil, nil
 	for _, p := range slices.Clone(n.w.pipes) {
 		switch {
 		case p.client != n && p.server != n:
