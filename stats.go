@@ -18,6 +18,7 @@ type Stats struct {
 	Touched     uint64 `json:"touched"`     // commits that changed a result, once for each
 	Connections int    `json:"connections"` // that this node accepted
 	Pending     int    `json:"pending"`     // transactions that wait for a durable node
+	Failed      uint64 `json:"failed"`      // results that could not be evaluated: see FailedQueries
 }
 
 // Stats returns what the node has open and has done.
@@ -25,10 +26,11 @@ func (n *Node) Stats() Stats {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r := n.core.Routing()
+	failed, _ := n.core.Failures()
 	return Stats{
 		LiveQueries: n.core.Queries(), Results: r.Queries, Residual: r.Residual,
 		Commits: r.Commits, Changes: r.Changes, Offered: r.Offered, Touched: r.Touched,
-		Connections: n.core.Peers(), Pending: n.core.Waiting(),
+		Connections: n.core.Peers(), Pending: n.core.Waiting(), Failed: failed,
 	}
 }
 
@@ -62,6 +64,30 @@ func (n *Node) LiveQueries() []LiveQueryInfo {
 			x.Changed = time.UnixMilli(int64(info.Changed)).UTC()
 		}
 		out = append(out, x)
+	}
+	return out
+}
+
+// FailedQueryInfo describes a result that could not be evaluated. Its live
+// queries have ended with the reason; others are not concerned.
+type FailedQueryInfo struct {
+	Collection string    `json:"collection"`
+	Query      string    `json:"query"`
+	Subject    string    `json:"subject"` // of the principal that asked for it first
+	Shared     int       `json:"shared"`  // live queries that ended
+	Reason     string    `json:"reason"`
+	At         time.Time `json:"at"`
+}
+
+// FailedQueries describes the last hundred results that could not be evaluated,
+// the latest last.
+func (n *Node) FailedQueries() []FailedQueryInfo {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []FailedQueryInfo
+	_, latest := n.core.Failures()
+	for _, f := range latest {
+		out = append(out, FailedQueryInfo{f.Collection, f.Query, f.Subject, f.Shared, f.Reason.Error(), time.UnixMilli(int64(f.At)).UTC()})
 	}
 	return out
 }

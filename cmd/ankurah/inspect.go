@@ -15,11 +15,14 @@ type inspectCommand struct{}
 
 // inspection is what a server says of itself.
 type inspection struct {
-	Stats   ankurah.Stats           `json:"stats"`
-	Queries []ankurah.LiveQueryInfo `json:"queries"`
+	Stats   ankurah.Stats             `json:"stats"`
+	Queries []ankurah.LiveQueryInfo   `json:"queries"`
+	Failed  []ankurah.FailedQueryInfo `json:"failed,omitempty"`
 }
 
-func inspect(node *ankurah.Node) inspection { return inspection{node.Stats(), node.LiveQueries()} }
+func inspect(node *ankurah.Node) inspection {
+	return inspection{node.Stats(), node.LiveQueries(), node.FailedQueries()}
+}
 
 func (inspectCommand) Run(a *app) error {
 	if a.Server != "" {
@@ -33,9 +36,19 @@ func (inspectCommand) Run(a *app) error {
 	if a.JSON {
 		return a.printJSON(said)
 	}
+	return said.print(a)
+}
+
+// print says it to people.
+func (said inspection) print(a *app) error {
 	s := said.Stats
-	_, err = fmt.Fprintf(a.out, "%d connections, %d commits of %d changes\n%d live queries show %d results, %d of them looked at in every commit of their collection\n%d changes evaluated, %d matched\n",
+	_, err := fmt.Fprintf(a.out, "%d connections, %d commits of %d changes\n%d live queries show %d results, %d of them looked at in every commit of their collection\n%d changes evaluated, %d matched\n",
 		s.Connections, s.Commits, s.Changes, s.LiveQueries, s.Results, s.Residual, s.Offered, s.Touched)
+	for _, f := range said.Failed {
+		if err == nil {
+			_, err = fmt.Fprintf(a.out, "%s: %s of %q in %s could not be evaluated, %d live queries have ended: %s\n", f.At.Format(time.RFC3339), f.Query, f.Subject, f.Collection, f.Shared, f.Reason)
+		}
+	}
 	if err != nil || len(said.Queries) == 0 {
 		return err
 	}

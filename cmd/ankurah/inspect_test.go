@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -68,6 +69,19 @@ func TestInspect(t *testing.T) {
 	}
 	end()
 	s.fails(s.run("inspect"), exitStore, "no server to inspect")
+}
+
+// What could not be evaluated is told with the reason.
+func TestInspectFailed(t *testing.T) {
+	var out bytes.Buffer
+	said := inspection{Failed: []ankurah.FailedQueryInfo{{Collection: "album", Query: "year > 2000", Subject: "bob", Shared: 3, Reason: "no", At: time.UnixMilli(0).UTC()}}}
+	if err := said.print(&app{out: &out}); err != nil {
+		t.Fatal(err)
+	}
+	want := "1970-01-01T00:00:00Z: year > 2000 of \"bob\" in album could not be evaluated, 3 live queries have ended: no\n"
+	if !strings.Contains(out.String(), want) {
+		t.Errorf("%s", out.String())
+	}
 }
 
 // dial returns the session of a user's node that is connected to a server.

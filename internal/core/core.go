@@ -192,6 +192,9 @@ type Core struct {
 	link     *Link                     // the connection to a durable node, nil while there is none
 	retryAt  uint64                    // when to send the outbox again, 0: no need
 	early    bool                      // the server's clock was behind what was sent
+
+	failed   uint64    // results that could not be evaluated
+	failures []Failure // the latest of them
 }
 
 // tip is the newest state of an entity that n transactions in flight wrote, nil

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/ankurah/ankurah-go/internal/reactor"
 )
 
@@ -68,6 +70,55 @@ func (c *Core) Inspect(yield func(Description) bool) {
 		}
 	}
 }
+
+// keptFailures is how many of the latest failures a node remembers.
+const keptFailures = 100
+
+// Failure is a result that could not be evaluated: its live queries have ended,
+// so that it harms no other.
+type Failure struct {
+	Collection, Query string
+	Subject           string // who asked for it first
+	Shared            int    // live queries that ended
+	Reason            error
+	At                uint64 // milliseconds since the Unix epoch
+}
+
+// quarantine ends the live queries of a result that the reactor has removed, and
+// remembers why.
+func (c *Core) quarantine(x reactor.Subscriber, err error) {
+	f := Failure{Collection: x.Selection().Collection, Reason: err, At: c.ex.Now()}
+	owner := func(sink any) {
+		if o, ok := sink.(Owned); ok && f.Shared == 0 {
+			f.Subject = o.Owner()
+		}
+		f.Shared++
+	}
+	switch x := x.(type) {
+	case *reactor.Query:
+		r := x.Owner.(*result)
+		f.Query = x.Selection().String()
+		for _, q := range slices.Concat(r.shown, r.joining) {
+			owner(q.sink)
+		}
+		c.failResult(r, err)
+	case *reactor.Aggregate:
+		r := x.Owner.(*aggregateResult)
+		f.Query = r.a.String()
+		for _, q := range slices.Concat(r.shown, r.joining) {
+			owner(q.sink)
+		}
+		c.failAggregates(r, err)
+	}
+	c.failed++
+	if c.failures = append(c.failures, f); len(c.failures) > keptFailures {
+		c.failures = slices.Delete(c.failures, 0, 1)
+	}
+}
+
+// Failures returns how many results could not be evaluated, and the latest of
+// them.
+func (c *Core) Failures() (all uint64, latest []Failure) { return c.failed, slices.Clone(c.failures) }
 
 // Routing says what the reactor has and what it did.
 func (c *Core) Routing() reactor.Stats { return c.reactor.Stats() }

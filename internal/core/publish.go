@@ -77,14 +77,7 @@ func (c *Core) move(p *publication) (short []*result) {
 			default:
 				c.deliver(r)
 			}
-		}, func(x reactor.Subscriber, err error) {
-			switch x := x.(type) {
-			case *reactor.Query:
-				c.failResult(x.Owner.(*result), err)
-			case *reactor.Aggregate:
-				c.failAggregates(x.Owner.(*aggregateResult), err)
-			}
-		})
+		}, c.quarantine)
 		if t.req.move != nil {
 			c.measureWindows(t.req.move)
 		}
@@ -183,7 +176,10 @@ func (c *Core) readLacking(short []*result, done func()) {
 			case x.err != nil:
 				c.failResult(x.r, x.err)
 			default:
-				x.take()
+				if err := reactor.Try(x.take); err != nil {
+					c.reactor.Remove(x.r.rq)
+					c.quarantine(x.r.rq, err)
+				}
 			}
 		}
 		c.readLacking(short, done)

@@ -237,12 +237,20 @@ func noteBehind(x Subscriber, changes []Change) bool { return x.(*Query).noteBeh
 
 // try applies changes. What the subscriber was given may panic.
 func try(how func(Subscriber, []Change) bool, x Subscriber, changes []Change) (touched bool, err error) {
+	err = Try(func() { touched = how(x, changes) })
+	return touched, err
+}
+
+// Try does something that may evaluate a query, and returns a [PanicError] when
+// that panics.
+func Try(do func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{v}
 		}
 	}()
-	return how(x, changes), nil
+	do()
+	return nil
 }
 
 // PanicError says that a query could not be evaluated.

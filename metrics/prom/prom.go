@@ -99,6 +99,7 @@ var stats = []stat{
 	newStat("connections", "Connections that the node accepted.", prometheus.GaugeValue, func(s ankurah.Stats) float64 { return float64(s.Connections) }),
 	newStat("live_results", "Results that live queries show: equal ones share theirs.", prometheus.GaugeValue, func(s ankurah.Stats) float64 { return float64(s.Results) }),
 	newStat("live_residual", "Results that are evaluated for every commit in their collection.", prometheus.GaugeValue, func(s ankurah.Stats) float64 { return float64(s.Residual) }),
+	newStat("live_failed_total", "Results that could not be evaluated and were ended.", prometheus.CounterValue, func(s ankurah.Stats) float64 { return float64(s.Failed) }),
 	newStat("pending", "Transactions that wait for a durable node.", prometheus.GaugeValue, func(s ankurah.Stats) float64 { return float64(s.Pending) }),
 	newStat("published_total", "Transactions that were published.", prometheus.CounterValue, func(s ankurah.Stats) float64 { return float64(s.Commits) }),
 	newStat("changes_total", "Changes of entities in published transactions.", prometheus.CounterValue, func(s ankurah.Stats) float64 { return float64(s.Changes) }),
