@@ -19,16 +19,16 @@ type feed[C any] struct {
 	n      *Node
 	synced func() bool               // under the node's lock: it is what a durable node says
 	merge  func(first, then []C) []C // makes one change set of two
-	ready  chan struct{}             // closed when the first result is there, or it failed
 
 	mu       sync.Mutex
+	ready    once // the first result is there, or it failed
+	done     once // it is closed and no callback runs
 	handlers []*handler[C]
 	watchers []*handler[C] // hear that synced may have changed, or that it failed
 	queue    []delivery[C]
 	draining bool
 	closed   bool
 	err      error
-	done     chan struct{} // closed when closed and no callback runs
 	news     chan struct{} // closed when synced may have changed or it ended; nil while nobody waits
 }
 
@@ -50,14 +50,57 @@ type delivery[C any] struct {
 	initial bool // what was there when a handler came
 }
 
-func newFeed[C any](n *Node) feed[C] {
-	return feed[C]{n: n, ready: make(chan struct{}), done: make(chan struct{})}
+// once is something that happens once. It has a channel only while somebody
+// waits: there are many live results, and few wait for what becomes of one.
+type once struct {
+	is bool
+	c  chan struct{}
+}
+
+var happened = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+func (o *once) happen() {
+	if o.is = true; o.c != nil {
+		close(o.c)
+		o.c = nil
+	}
+}
+
+func (o *once) wait() <-chan struct{} {
+	switch {
+	case o.is:
+		return happened
+	case o.c == nil:
+		o.c = make(chan struct{})
+	}
+	return o.c
+}
+
+// ended returns a channel that is closed when it is closed and no callback runs.
+func (l *feed[C]) ended() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.done.wait()
+}
+
+// begin says that the first result is there.
+func (l *feed[C]) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ready.happen()
 }
 
 // begun waits for the first result.
 func (l *feed[C]) begun(ctx context.Context) error {
+	l.mu.Lock()
+	ready := l.ready.wait()
+	l.mu.Unlock()
 	select {
-	case <-l.ready:
+	case <-ready:
 		return l.failure()
 	case <-ctx.Done():
 		return ctx.Err()
@@ -147,7 +190,7 @@ func (l *feed[C]) close(err error) {
 	l.closed, l.err, l.queue, l.handlers, l.watchers = true, err, nil, nil, nil
 	l.wake()
 	if !l.draining {
-		close(l.done)
+		l.done.happen()
 	}
 }
 
@@ -167,11 +210,7 @@ func (l *feed[C]) fail(err error) {
 			return nil
 		}})
 	}
-	select {
-	case <-l.ready:
-	default:
-		close(l.ready)
-	}
+	l.begin()
 }
 
 // deliver queues a change set. The node's lock is held.
@@ -239,7 +278,7 @@ func (l *feed[C]) drain() {
 		if len(l.queue) == 0 {
 			l.draining = false
 			if l.closed {
-				close(l.done)
+				l.done.happen()
 			}
 			l.mu.Unlock()
 			return

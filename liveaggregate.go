@@ -56,7 +56,7 @@ func (c Collection[M, V, E]) QueryAggregate(ctx context.Context, s *Session, que
 	if err != nil {
 		return nil, err
 	}
-	l := &liveAggregate{feed: newFeed[agg.Change](s.n), subject: s.p.Subject}
+	l := &liveAggregate{feed: feed[agg.Change]{n: s.n}, subject: s.p.Subject}
 	l.synced = func() bool { return l.q.Synced() }
 	l.merge = func(first, then []agg.Change) []agg.Change { return l.q.Table().Merge(first, then) }
 	s.n.do(func() {
@@ -162,14 +162,14 @@ func (q *LiveAggregate) Close() {
 
 // Done is closed when the aggregate is closed and its last callback has
 // returned.
-func (q *LiveAggregate) Done() <-chan struct{} { return q.l.done }
+func (q *LiveAggregate) Done() <-chan struct{} { return q.l.ended() }
 
 // aggregateSink is a live aggregate as the core sees it; its methods run under
 // the core's lock.
 type aggregateSink liveAggregate
 
 // Ready lets QueryAggregate return.
-func (s *aggregateSink) Ready() { close(s.ready) }
+func (s *aggregateSink) Ready() { s.begin() }
 
 // Owner returns the subject of who asked.
 func (s *aggregateSink) Owner() string { return s.subject }

@@ -44,7 +44,7 @@ func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string
 	if err != nil {
 		return nil, err
 	}
-	l := &live{feed: newFeed[reactor.RowChange](s.n), subject: s.p.Subject}
+	l := &live{feed: feed[reactor.RowChange]{n: s.n}, subject: s.p.Subject}
 	l.synced = func() bool { return l.q.Synced() }
 	l.merge = func(first, then []reactor.RowChange) []reactor.RowChange {
 		return coalesce(first, then, l.q.Selection())
@@ -165,7 +165,7 @@ func (q *LiveQuery[V]) reselect(ctx context.Context, sel *selection) error {
 	select {
 	case <-there:
 		return q.l.over()
-	case <-q.l.done:
+	case <-q.l.ended():
 		return q.l.over()
 	case <-ctx.Done():
 		return ctx.Err()
@@ -211,14 +211,14 @@ func (q *LiveQuery[V]) Close() {
 }
 
 // Done is closed when the query is closed and its last callback has returned.
-func (q *LiveQuery[V]) Done() <-chan struct{} { return q.l.done }
+func (q *LiveQuery[V]) Done() <-chan struct{} { return q.l.ended() }
 
 // sink is a live query as the core sees it; its methods run under the core's
 // lock.
 type sink live
 
 // Ready lets Query return.
-func (s *sink) Ready() { close(s.ready) }
+func (s *sink) Ready() { s.begin() }
 
 // Changed queues a change set.
 func (s *sink) Changed(changes []reactor.RowChange) { s.deliver(changes) }

@@ -261,6 +261,7 @@ func (c *Core) result(sel *ankql.Selection, allow func(*entity.State) bool) *res
 		if r := c.results[key]; r != nil {
 			return r
 		}
+		c.sharePaths(sel)
 	}
 	r := &result{key: key, rq: reactor.NewQuery(sel, allow), allow: allow}
 	r.rq.Owner = r
@@ -268,6 +269,15 @@ func (c *Core) result(sel *ankql.Selection, allow func(*entity.State) bool) *res
 		c.results[key] = r
 	}
 	return r
+}
+
+// sharePaths makes a selection, which nobody has yet, hold the paths of others
+// where they are the same.
+func (c *Core) sharePaths(sel *ankql.Selection) {
+	shared := func(p *ankql.Path) *ankql.Path { return c.reactor.Shared(sel.Collection, p) }
+	if through(sel.Where, func(p *ankql.Path) bool { return shared(p) != p }) {
+		sel.Where = ankql.MapPaths(sel.Where, shared)
+	}
 }
 
 // shareable reports whether who may see what is all in the selection.

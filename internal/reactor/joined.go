@@ -56,17 +56,17 @@ type Unread struct {
 func (u *Unread) Any() bool { return len(u.Rows)+len(u.Behind) > 0 }
 
 // Joins reports whether the query's selection has links.
-func (q *Query) Joins() bool { return q.links != nil }
+func (q *Query) Joins() bool { return q.joins != nil }
 
 // Joined returns the rows of the window with what they refer to, nil for a
 // selection without links.
 func (q *Query) Joined() []*Joined {
-	if q.links == nil {
+	if q.joins == nil {
 		return nil
 	}
 	out := make([]*Joined, 0, q.Len())
 	for _, s := range q.view() {
-		out = append(out, q.links[s.ID()])
+		out = append(out, q.joins.links[s.ID()])
 	}
 	return out
 }
@@ -74,28 +74,38 @@ func (q *Query) Joined() []*Joined {
 // Unread returns what has to be read before the rows are right, and takes it
 // from the query; [Query.Relate] gives what was read.
 func (q *Query) Unread() Unread {
-	u := q.unread
-	q.unread = Unread{}
+	if q.joins == nil {
+		return Unread{}
+	}
+	u := q.joins.unread
+	q.joins.unread = Unread{}
 	return u
 }
 
 // Return gives back what could not be read. It is told of by [Query.Replace].
 func (q *Query) Return(u Unread) {
-	q.unread.Rows = append(u.Rows, q.unread.Rows...)
-	q.unread.Behind = append(u.Behind, q.unread.Behind...)
+	if q.joins != nil {
+		now := &q.joins.unread
+		now.Rows, now.Behind = append(u.Rows, now.Rows...), append(u.Behind, now.Behind...)
+	}
 }
 
 // Behind returns what has happened to entities that rows may refer to, and was
 // not read.
-func (q *Query) Behind() []Change { return q.unread.Behind }
+func (q *Query) Behind() []Change {
+	if q.joins == nil {
+		return nil
+	}
+	return q.joins.unread.Behind
+}
 
 // Waits reports whether something has to be read, by [Query.Unread] or by
 // [Query.Short], before anything is taken from the query.
-func (q *Query) Waits() bool { return q.unread.Any() || q.Short() != nil }
+func (q *Query) Waits() bool { return q.joins != nil && q.joins.unread.Any() || q.Short() != nil }
 
 // note keeps changes of the query's collection for a read.
 func (q *Query) note(changes []Change) bool {
-	q.unread.Rows = append(q.unread.Rows, changes...)
+	q.joins.unread.Rows = append(q.joins.unread.Rows, changes...)
 	return true
 }
 
@@ -114,7 +124,7 @@ func (q *Query) Catch(commit []Change) {
 func (q *Query) noteBehind(changes []Change) (noted bool) {
 	for _, c := range changes {
 		if q.reads(&c) {
-			q.unread.Behind = append(q.unread.Behind, c)
+			q.joins.unread.Behind = append(q.joins.unread.Behind, c)
 			noted = true
 		}
 	}
@@ -141,7 +151,7 @@ func (q *Query) reads(c *Change) bool {
 				return true
 			}
 		}
-		for _, p := range q.via[k] {
+		for _, p := range q.joins.via[k] {
 			if differs(before, after, p) {
 				return true
 			}
@@ -170,10 +180,10 @@ func (q *Query) Relate(changes []Change, joined []*Joined) bool {
 	if q.sel.Limit >= 0 {
 		for k := range changes {
 			if c := &changes[k]; c.Before == c.After && len(c.Events) > 0 {
-				if q.behind == nil {
-					q.behind = map[id.ID][]id.ID{}
+				if q.joins.behind == nil {
+					q.joins.behind = map[id.ID][]id.ID{}
 				}
-				q.behind[c.After.ID()] = union(q.behind[c.After.ID()], c.Events)
+				q.joins.behind[c.After.ID()] = union(q.joins.behind[c.After.ID()], c.Events)
 			}
 		}
 	}
@@ -200,7 +210,7 @@ func FoldChanges(changes []Change) []Change {
 // is false when it says nothing: then every change concerns the query.
 func (c *collection) routesBehind(q *Query, k int) (best []route, ok bool) {
 	cost := 0
-	for _, own := range q.via[k] {
+	for _, own := range q.joins.via[k] {
 		p := *own
 		p.Via = k + 1
 		set := keyset.Of(q.sel.Where, &p)

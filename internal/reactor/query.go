@@ -1,7 +1,6 @@
 package reactor
 
 import (
-	"maps"
 	"math"
 	"slices"
 
@@ -47,16 +46,11 @@ func (c *RowChange) Row() ankql.Row {
 type Query struct {
 	subscriber
 
-	// Every has rows reported as updated whenever what they refer to may be
-	// another, also where no event is known to be the cause.
-	Every bool
-
 	sel   *ankql.Selection
 	allow func(*entity.State) bool // nil: every entity
 	rows  []*entity.State          // known matches in the selection's order
-	byID  map[id.ID]*entity.State
-	links map[id.ID]*Joined // the rows with what they refer to; nil for selections without links
-	via   [][]*ankql.Path   // what the selection reads behind each link
+	byID  map[id.ID]*entity.State  // the same; nil while they are few
+	joins *joins                   // nil for selections without links
 	bound *ankql.Cursor
 
 	// What happened since the last report. Without LIMIT it is the changes of
@@ -65,12 +59,24 @@ type Query struct {
 	recent  []touch
 	shown   []*entity.State
 	commits [][]Change
-	behind  map[id.ID][]id.ID // events that changed what rows refer to
 
-	unread Unread // what links have to be read for
-
+	// Every has rows reported as updated whenever what they refer to may be
+	// another, also where no event is known to be the cause.
+	Every  bool
 	forgot bool // the rows have to be read again
 }
+
+// joins is what a query with links has besides.
+type joins struct {
+	links  map[id.ID]*Joined // the rows with what they refer to
+	via    [][]*ankql.Path   // what the selection reads behind each link
+	unread Unread            // what links have to be read for
+	behind map[id.ID][]id.ID // events that changed what rows refer to, and were not reported
+}
+
+// few is how many rows are found by looking at all of them. Most results are
+// small, and a map takes more than they do.
+const few = 16
 
 // touch is a change of a row, and what the row was before.
 type touch struct {
@@ -81,10 +87,9 @@ type touch struct {
 // NewQuery returns a query without rows; [Query.Reset] gives it some. allow
 // decides on entities beside the selection, nil allows all.
 func NewQuery(sel *ankql.Selection, allow func(*entity.State) bool) *Query {
-	q := &Query{sel: sel, allow: allow, byID: map[id.ID]*entity.State{}}
+	q := &Query{sel: sel, allow: allow}
 	if len(sel.Links) > 0 {
-		q.links = map[id.ID]*Joined{}
-		q.via = sel.Behind()
+		q.joins = &joins{links: map[id.ID]*Joined{}, via: sel.Behind()}
 	}
 	return q
 }
@@ -113,9 +118,11 @@ func (q *Query) keep() int {
 // allowed, and takes them as reported. joined has the same rows with what they
 // refer to when the selection has links.
 func (q *Query) Reset(rows []*entity.State, joined []*Joined) {
-	q.rows, q.bound, q.recent, q.commits, q.behind = nil, nil, nil, nil, nil
-	q.byID = make(map[id.ID]*entity.State, len(rows))
-	clear(q.links)
+	q.rows, q.byID, q.bound, q.recent, q.commits = nil, nil, nil, nil, nil
+	if q.joins != nil {
+		clear(q.joins.links)
+		q.joins.behind = nil
+	}
 	q.append(rows, joined)
 	if q.sel.Limit >= 0 && len(rows) >= q.keep() {
 		q.bound = q.cursor()
@@ -125,17 +132,50 @@ func (q *Query) Reset(rows []*entity.State, joined []*Joined) {
 
 // append adds rows that come behind those there are.
 func (q *Query) append(rows []*entity.State, joined []*Joined) {
-	for _, r := range rows {
-		q.byID[r.ID()] = r
-	}
 	for _, j := range joined {
-		q.links[j.ID()] = j
+		q.joins.links[j.ID()] = j
 	}
 	if q.rows == nil {
 		q.rows = rows
 	} else {
 		q.rows = append(q.rows, rows...)
 	}
+	q.index(rows...)
+}
+
+// index notes rows that were added.
+func (q *Query) index(added ...*entity.State) {
+	if q.byID == nil {
+		if len(q.rows) <= few {
+			return
+		}
+		q.byID, added = make(map[id.ID]*entity.State, len(q.rows)), q.rows
+	}
+	for _, s := range added {
+		q.byID[s.ID()] = s
+	}
+}
+
+// known returns the row of an entity, nil when it is none.
+func (q *Query) known(i id.ID) *entity.State {
+	if q.byID != nil {
+		return q.byID[i]
+	}
+	for _, s := range q.rows {
+		if s.ID() == i {
+			return s
+		}
+	}
+	return nil
+}
+
+// link returns the row of an entity with what it refers to, nil for selections
+// without links.
+func (q *Query) link(i id.ID) *Joined {
+	if q.joins == nil {
+		return nil
+	}
+	return q.joins.links[i]
 }
 
 // cursor returns the position of the last row.
@@ -146,7 +186,7 @@ func (q *Query) CursorOf(s *entity.State) *ankql.Cursor { return q.sel.CursorOf(
 
 // row returns a row as the selection reads it.
 func (q *Query) row(s *entity.State) ankql.Row {
-	if j := q.links[s.ID()]; j != nil {
+	if j := q.link(s.ID()); j != nil {
 		return j
 	}
 	return s
@@ -194,7 +234,7 @@ func (q *Query) selects(s *entity.State, r ankql.Row) bool {
 // not allowed any more. A query with links only notes what has to be read
 // ([Query.Unread]).
 func (q *Query) Apply(changes []Change) bool {
-	if q.links != nil {
+	if q.joins != nil {
 		return q.note(changes)
 	}
 	return q.apply(changes, nil)
@@ -211,7 +251,7 @@ func (q *Query) apply(changes []Change, joined []*Joined) bool {
 		if joined != nil {
 			r = joined[k]
 		}
-		old := q.byID[c.After.ID()]
+		old := q.known(c.After.ID())
 		now := q.matches(c.After, r)
 		if now && q.bound != nil && q.sel.CompareCursor(r, q.bound) > 0 {
 			now = false // beyond what is known; a refill will find it
@@ -228,7 +268,7 @@ func (q *Query) apply(changes []Change, joined []*Joined) bool {
 		}
 		if now {
 			if joined != nil {
-				q.links[c.After.ID()] = joined[k]
+				q.joins.links[c.After.ID()] = joined[k]
 			}
 			q.insert(c.After)
 		}
@@ -281,13 +321,15 @@ func (q *Query) remove(s *entity.State) {
 
 func (q *Query) forget(s *entity.State) {
 	delete(q.byID, s.ID())
-	delete(q.links, s.ID())
+	if q.joins != nil {
+		delete(q.joins.links, s.ID())
+	}
 }
 
 func (q *Query) insert(s *entity.State) {
 	k, _ := q.find(s)
 	q.rows = slices.Insert(q.rows, k, s)
-	q.byID[s.ID()] = s
+	q.index(s)
 	if q.sel.Limit < 0 || len(q.rows) <= 2*q.keep() {
 		return
 	}
@@ -305,9 +347,10 @@ func (q *Query) Forget() {
 	if !q.differs() {
 		q.shown, q.commits = q.reported()
 	}
-	q.rows, q.bound, q.forgot = nil, nil, true
-	clear(q.byID)
-	clear(q.links)
+	q.rows, q.byID, q.bound, q.forgot = nil, nil, nil, true
+	if q.joins != nil {
+		clear(q.joins.links)
+	}
 	if len(q.commits) == 0 {
 		q.commits = [][]Change{nil} // there is something to report
 	}
@@ -316,7 +359,10 @@ func (q *Query) Forget() {
 // reported returns the rows of a query without LIMIT as they were last
 // reported, and what has happened since.
 func (q *Query) reported() (shown []*entity.State, since [][]Change) {
-	before := maps.Clone(q.byID)
+	before := make(map[id.ID]*entity.State, len(q.rows))
+	for _, s := range q.rows {
+		before[s.ID()] = s
+	}
 	for _, t := range slices.Backward(q.recent) {
 		since = append(since, []Change{t.Change})
 		if t.was != nil {
@@ -411,10 +457,10 @@ func (q *Query) membership(changes []touch) []RowChange {
 	var removed []RowChange
 	rest := make([]RowChange, 0, len(changes))
 	for _, c := range changes {
-		after := q.byID[c.After.ID()]
+		after := q.known(c.After.ID())
 		switch {
 		case c.was != nil && after != nil:
-			if (len(c.Events) > 0 || q.Every) && (c.was != after || q.links != nil) {
+			if (len(c.Events) > 0 || q.Every) && (c.was != after || q.joins != nil) {
 				rest = append(rest, q.changed(RowChange{Kind: Updated, Before: c.was, After: after, Events: c.Events}))
 			}
 		case after != nil:
@@ -429,7 +475,7 @@ func (q *Query) membership(changes []touch) []RowChange {
 
 // changed completes a change with what its row refers to.
 func (q *Query) changed(c RowChange) RowChange {
-	c.Joined = q.links[c.After.ID()]
+	c.Joined = q.link(c.After.ID())
 	return c
 }
 
@@ -440,8 +486,11 @@ func (q *Query) sortRows(rows []RowChange) {
 // difference reports on the rows now and those shown before, which some
 // commits have changed: rows of a window also come and go because of others.
 func (q *Query) difference(shown []*entity.State, commits [][]Change) []RowChange {
-	behind := q.behind
-	q.commits, q.behind = nil, nil
+	var behind map[id.ID][]id.ID
+	if q.joins != nil {
+		behind, q.joins.behind = q.joins.behind, nil
+	}
+	q.commits = nil
 	old := make(map[id.ID]*entity.State, len(shown))
 	for _, s := range shown {
 		old[s.ID()] = s
@@ -505,8 +554,10 @@ func (q *Query) Replace(older *Query) []RowChange {
 		shown = older.rows
 	}
 	since := slices.Clip(older.commits)
-	for _, c := range older.unread.Rows {
-		since = append(since, []Change{c})
+	if older.joins != nil {
+		for _, c := range older.joins.unread.Rows {
+			since = append(since, []Change{c})
+		}
 	}
 	return q.difference(shown, since)
 }

@@ -45,18 +45,24 @@ type Subscriber interface {
 type subscriber struct {
 	Owner any // the caller's
 
-	is       Subscriber // since it is registered
-	regs     []registration
-	residual bool
-	round    uint64
-	run      []Change // that are to be offered
-	first    int      // of the changes of the commit, in run
-	last     int
+	is    Subscriber // since it is registered
+	regs  []registration
+	round uint64
+	run   []Change // that are to be offered
+	first int32    // of the changes of the commit, in run
+	last  int32
 
 	offered, touched uint64
 }
 
 func (s *subscriber) routing() *subscriber { return s }
+
+// residual reports whether a registered subscriber is offered every commit in
+// its collection, or every one of an entity that has some property.
+func (s *subscriber) residual() bool {
+	own := &s.regs[0]
+	return !own.routed || slices.ContainsFunc(own.routes, route.present)
+}
 
 // Counts returns how many changes the subscriber evaluated, and how many
 // commits concerned its rows.
@@ -74,7 +80,7 @@ type Reactor struct {
 	// Of the commit that is being applied.
 	round   uint64
 	changes []Change      // in one collection
-	at      int           // the one that is being routed
+	at      int32         // the one that is being routed
 	hits    []*subscriber // that some concern
 	hit     func([]*subscriber)
 }
@@ -104,14 +110,13 @@ func (r *Reactor) Add(x Subscriber) {
 	c := in(r.byCollection, sel.Collection)
 	routes, _, ok := c.routes(sel.Where)
 	c.register(s, routes, ok)
-	s.residual = !ok || slices.ContainsFunc(routes, route.present)
 	if q, ok := x.(*Query); ok {
 		for _, name := range behind(sel) {
 			in(r.behind, name).registerBehind(q)
 		}
 	}
 	r.stats.Queries++
-	if s.residual {
+	if s.residual() {
 		r.stats.Residual++
 	}
 }
@@ -132,7 +137,7 @@ func (r *Reactor) Remove(x Subscriber) {
 		return
 	}
 	r.stats.Queries--
-	if s.residual {
+	if s.residual() {
 		r.stats.Residual--
 	}
 	for k := range s.regs {
@@ -182,7 +187,7 @@ func (r *Reactor) route(c *collection, changes []Change) {
 	r.round++
 	r.changes = changes
 	for k := range changes {
-		r.at = k
+		r.at = int32(k)
 		if before := changes[k].Before; before != nil && before != changes[k].After {
 			c.find(before, r.hit)
 		}
@@ -204,7 +209,7 @@ func (r *Reactor) concern(qs []*subscriber) {
 			q.run = r.changes[r.at : r.at+1 : r.at+1]
 			r.hits = append(r.hits, q)
 		case q.last == r.at:
-		case len(q.run) == r.at-q.first: // nothing was left out so far
+		case len(q.run) == int(r.at-q.first): // nothing was left out so far
 			q.run, q.last = r.changes[q.first:r.at+1:r.at+1], r.at
 		default:
 			q.run, q.last = append(q.run, r.changes[r.at]), r.at

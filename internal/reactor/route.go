@@ -47,6 +47,7 @@ const (
 // pathIndex has the routes that go by what is under one path.
 type pathIndex struct {
 	path     *ankql.Path
+	typed    *ankql.Path // the same as a query has it that was there first
 	points   map[string][]*subscriber
 	elements map[string][]*subscriber
 	texts    []*subscriber
@@ -69,9 +70,22 @@ func (c *collection) under(p *ankql.Path) *pathIndex {
 			return x
 		}
 	}
-	x := &pathIndex{path: &ankql.Path{Parts: p.Parts, IsID: p.IsID, Key: p.Key, JSON: p.JSON}}
+	x := &pathIndex{path: &ankql.Path{Parts: p.Parts, IsID: p.IsID, Key: p.Key, JSON: p.JSON}, typed: p}
 	c.paths = append(c.paths, x)
 	return x
+}
+
+// Shared returns a path of a registered query that says the same as p, p itself
+// if there is none: queries of one shape have their paths in common.
+func (r *Reactor) Shared(collection string, p *ankql.Path) *ankql.Path {
+	if c := r.byCollection[collection]; c != nil {
+		for _, x := range c.paths {
+			if o := x.typed; keyset.SamePath(o, p) && o.Type == p.Type && o.Default.Type() == p.Default.Type() && value.Equal(o.Default, p.Default) && slices.Equal(o.Parts, p.Parts) {
+				return o
+			}
+		}
+	}
+	return p
 }
 
 // register lets changes that take some routes, or all when there are none for
