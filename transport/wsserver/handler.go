@@ -6,10 +6,11 @@
 //
 // # Goroutines
 //
-// An open connection occupies the goroutine that net/http serves it with, in
-// which [transport.Acceptor.Accept] runs, and one that reads frames. Both are
-// gone when Accept has returned and the connection is closed. Sending starts
-// none. A client that does not take its frames is cut off after a while, see
+// An open connection occupies two goroutines: one in which
+// [transport.Acceptor.Accept] runs, and one that reads frames. Both are gone when
+// Accept has returned and the connection is closed. Sending starts none. The
+// goroutine of net/http is let go as soon as the connection is there, with what
+// it holds of the request: ServeHTTP returns then. A client that does not take its frames is cut off after a while, see
 // [Options.WriteTimeout]; one that is silent is the concern of what speaks over
 // the connection.
 //
@@ -22,13 +23,16 @@ package wsserver
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +51,11 @@ const Subprotocol = wsconn.Subprotocol
 const (
 	// retryAfter is when a client that found no place may come again.
 	retryAfter = 5 * time.Second
+
+	// readBuffer and writeBuffer are what a connection holds while it is idle.
+	// What is larger passes by them.
+	readBuffer  = 512
+	writeBuffer = 1 << 10
 
 	// grace is how long Accept may take to return in good order when time is
 	// up, before its connection is cut.
@@ -130,7 +139,7 @@ func (h *Handler) Conns() int {
 	return len(h.conns)
 }
 
-// ServeHTTP serves a connection until it ends.
+// ServeHTTP makes a connection of a request, which is served until it ends.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	log := h.opts.Logger
 	if code, why := h.refuse(w, r); code != 0 {
@@ -145,8 +154,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, why, http.StatusServiceUnavailable)
 		return
 	}
-	defer h.leave(s)
+	if conn := h.upgrade(s, w, r); conn != nil {
+		// What a middleware limits is the request, which is over.
+		go h.serve(context.WithoutCancel(r.Context()), s, conn, r.RemoteAddr)
+		return
+	}
+	h.leave(s)
+}
 
+// upgrade makes a WebSocket of a request, or returns nil and has answered.
+func (h *Handler) upgrade(s *slot, w http.ResponseWriter, r *http.Request) *wsconn.Conn {
 	opts := &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // refuse has looked at the origin
@@ -157,30 +174,40 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	grab := &grabber{ResponseWriter: w}
 	ws, err := websocket.Accept(grab, r, opts)
 	if err != nil { // and it has answered
-		log.Warn("connection refused", "remote", r.RemoteAddr, "reason", err.Error())
-		return
+		h.opts.Logger.Warn("connection refused", "remote", r.RemoteAddr, "reason", err.Error())
+		return nil
 	}
 	conn := wsconn.New(ws, wsconn.Config{MaxFrame: h.opts.MaxFrame, WriteTimeout: h.opts.WriteTimeout, Raw: grab.conn})
-	defer func() { _ = conn.Close() }() // Accept has done it, unless it panics
 	h.mu.Lock()
 	s.conn = conn
 	h.mu.Unlock()
+	return conn
+}
+
+// serve has the acceptor serve a connection.
+func (h *Handler) serve(ctx context.Context, s *slot, conn *wsconn.Conn, remote string) {
+	log := h.opts.Logger
+	defer h.leave(s)
+	defer func() { _ = conn.Close() }() // Accept has done it, unless it panics
+	defer func() {
+		if v := recover(); v != nil {
+			log.Error("serving a connection panicked", "remote", remote, "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
 	if h.ctx.Err() != nil {
 		conn.Abort()
 		return
 	}
-
-	// What a middleware limits is the request, which is over.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
-	log.Debug("connected", "remote", r.RemoteAddr)
-	err = h.acceptor.Accept(ctx, conn)
+	log.Debug("connected", "remote", remote)
+	err := h.acceptor.Accept(ctx, conn)
 	switch {
 	case err == nil || h.ctx.Err() != nil:
-		log.Debug("disconnected", "remote", r.RemoteAddr)
+		log.Debug("disconnected", "remote", remote)
 	default:
-		log.Warn("connection ended", "remote", r.RemoteAddr, "error", err)
+		log.Warn("connection ended", "remote", remote, "error", err)
 	}
 }
 
@@ -365,7 +392,18 @@ func (g *grabber) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, fmt.Errorf("ankurah: the connection could not be taken over: %w", err)
 	}
 	g.conn = conn
-	return conn, rw, nil
+	if err := rw.Flush(); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("ankurah: the connection broke: %w", err), conn.Close())
+	}
+	early, err := rw.Peek(rw.Reader.Buffered()) // of what the client did not wait with
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), conn), max(readBuffer, len(early)))
+	if _, err := r.Peek(len(early)); err != nil { // Accept looks at what is buffered
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	return conn, bufio.NewReadWriter(r, bufio.NewWriterSize(conn, writeBuffer)), nil
 }
 
 // WriteHeaderNow is what gin needs before Hijack.
