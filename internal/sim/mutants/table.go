@@ -151,10 +151,10 @@ var mutants = []mutant{
 		"			if e.base != nil && !MUTANT {\n				// What"}}},
 
 	// Sync.
-	{name: "a commit is pushed in two parts", seed: 5, edits: []edit{{"internal/core/serve.go",
+	{name: "a commit is pushed in two parts", seed: 5, edits: []edit{{"internal/core/push.go",
 		"	frames := pushFrames(m)\n",
 		"	frames := pushFrames(m)\n	if n := len(m.Changes); MUTANT && n > 1 {\n		frames = append(pushFrames(&wire.Push{Changes: m.Changes[:1]}), pushFrames(&wire.Push{Changes: m.Changes[1:], Windows: m.Windows})...)\n	}\n"}}},
-	{name: "an Ack overtakes what waits", seed: 10, edits: []edit{{"internal/core/serve.go",
+	{name: "an Ack overtakes what waits", seed: 10, edits: []edit{{"internal/core/push.go",
 		"			p.put(len(p.slots), &slot{frames: ackFrames(a)})\n",
 		"			at := len(p.slots)\n			if MUTANT {\n				at = 0\n			}\n			p.put(at, &slot{frames: ackFrames(a)})\n"}}},
 	{name: "answers do not wait for submissions", edits: []edit{{"internal/core/peer.go",
@@ -186,10 +186,10 @@ var mutants = []mutant{
 	{name: "gaps go to who may not read all", seed: 65, edits: []edit{{"internal/core/serve.go",
 		"gap <= maxGap && a.filters[x.Collection].all {",
 		"gap <= maxGap && (MUTANT || a.filters[x.Collection].all) {"}}},
-	{name: "a push is not checked by policy", seed: 1, edits: []edit{{"internal/core/serve.go",
+	{name: "a push is not checked by policy", seed: 1, edits: []edit{{"internal/core/push.go",
 		"		if err != nil || o.now == nil || !f.reads(o.now) {",
 		"		if err != nil || o.now == nil || !MUTANT && !f.reads(o.now) {"}}},
-	{name: "what becomes unreadable is not withdrawn", seed: 1, edits: []edit{{"internal/core/serve.go",
+	{name: "what becomes unreadable is not withdrawn", seed: 1, edits: []edit{{"internal/core/push.go",
 		"			m.Changes = append(m.Changes, wire.Change{Collection: o.collection, Entity: o.entity, Removed: true})\n",
 		"			if !MUTANT {\n				m.Changes = append(m.Changes, wire.Change{Collection: o.collection, Entity: o.entity, Removed: true})\n			}\n"}}},
 	{name: "a restored store keeps its epoch", seed: 32, edits: []edit{{"internal/core/system.go",
@@ -210,7 +210,7 @@ var mutants = []mutant{
 		"		if MUTANT {\n			l.epoch = id.ID{}\n		}\n		l.want(ask)\n	})\n"}}},
 
 	// Bounded queues.
-	{name: "a slow peer is not cut", seed: 177, edits: []edit{{"internal/core/serve.go",
+	{name: "a slow peer is not cut", seed: 177, edits: []edit{{"internal/core/push.go",
 		"	if wait := p.pushed + p.pushing; wait > 0 {\n",
 		"	if wait := p.pushed + p.pushing; wait > 0 && !MUTANT {\n"}}},
 	{name: "what was sent is counted for ever", seed: 1, edits: []edit{{"internal/core/conn.go",
