@@ -79,14 +79,15 @@ $(CHROMIUM):
 		echo "The tests in a browser need Chromium: sudo apt-get install chromium, or name one: make CHROMIUM=/path/to/it"; exit 1; \
 	fi
 
-# Many seeds of the simulator: make sim SEEDS=100000 FIRST=1 PROCS=2. Failures
+# Many seeds of the simulator: make sim SEEDS=100000 FIRST=1 PROCS=2, of one
+# workload with WORKLOAD=references. Failures
 # stand in .cache/sim.*, with the seeds to replay.
 sim:
 	@mkdir -p $(CACHE)
 	go build -o $(CACHE)/sim ./internal/sim/cmd
 	@each=$$((($(SEEDS) + $(PROCS) - 1) / $(PROCS))); pids=; failed=0; \
 	for k in $$(seq 0 $$(($(PROCS) - 1))); do \
-		nice -n 19 $(CACHE)/sim -quiet -all -seed $$(($(FIRST) + k * each)) -runs $$each >$(CACHE)/sim.$$k & pids="$$pids $$!"; \
+		nice -n 19 $(CACHE)/sim -quiet -all -workload "$(WORKLOAD)" -seed $$(($(FIRST) + k * each)) -runs $$each >$(CACHE)/sim.$$k & pids="$$pids $$!"; \
 	done; \
 	for p in $$pids; do wait $$p || failed=1; done; \
 	grep -h -A1 FAILED $(CACHE)/sim.*; tail -qn 1 $(CACHE)/sim.*; exit $$failed
