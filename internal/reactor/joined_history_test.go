@@ -404,6 +404,22 @@ func (h history) runAggregates(t testing.TB) (why string) {
 	return ""
 }
 
+// Histories that failed with a fault in place.
+func TestLinkedRegressions(t *testing.T) {
+	for _, x := range []struct {
+		run func(history, testing.TB) string
+		h   history
+	}{
+		{history.runLinked, history{0, []int{39}, []int{11}}},     // what lies behind references was not followed
+		{history.runLinked, history{1, []int{29}, []int{20}}},     // a predicate that is TRUE of nothing was routed by a value
+		{history.runAggregates, history{0, []int{39}, []int{46}}}, // a row that left was still counted
+	} {
+		if why := x.run(x.h, t); why != "" {
+			t.Errorf("%v: %s", x.h, why)
+		}
+	}
+}
+
 // S44, S52, S57: the same for queries through references and for aggregates, a
 // tenth as many pairs of each.
 func TestLinkedHistories(t *testing.T)    { manyHistories(t, history.runLinked) }

@@ -10,7 +10,7 @@ import (
 	"github.com/ankurah/ankurah-go/internal/mutate"
 )
 
-// Faults of the router that somebody might make.
+// Faults of the router, and of what it leads to, that somebody might make.
 var routerMutants = []mutate.Mutant{
 	{Name: "a branch of a disjunction is skipped", Edits: []mutate.Edit{{
 		File: "internal/reactor/route.go", Old: "	for _, b := range branches {\n", Text: "	if MUTANT {\n		branches = branches[1:]\n	}\n	for _, b := range branches {\n"}}},
@@ -30,6 +30,12 @@ var routerMutants = []mutate.Mutant{
 		File: "internal/reactor/route.go", Old: "		for k := range v.Len() {\n", Text: "		for k := range v.Len() {\n			if MUTANT {\n				break\n			}\n"}}},
 	{Name: "a run of changes forgets what came before a gap", Edits: []mutate.Edit{{
 		File: "internal/reactor/reactor.go", Old: "			q.run, q.last = append(q.run, r.changes[r.at]), r.at\n", Text: "			if MUTANT {\n				q.run = nil\n			}\n			q.run, q.last = append(q.run, r.changes[r.at]), r.at\n"}}},
+	{Name: "what lies behind references is not followed", Edits: []mutate.Edit{{
+		File: "internal/reactor/reactor.go", Old: "		if c := r.behind[name]; c != nil {", Text: "		if c := r.behind[name]; !MUTANT && c != nil {"}}},
+	{Name: "where a reference leads to nothing is looked for by a value", Edits: []mutate.Edit{{
+		File: "internal/reactor/joined.go", Old: "		if set.Contains(keyset.NullKey) {", Text: "		if !MUTANT && set.Contains(keyset.NullKey) {"}}},
+	{Name: "what leaves an aggregate is not taken away", Edits: []mutate.Edit{{
+		File: "internal/reactor/aggregate.go", Old: "		case was != nil:\n", Text: "		case !MUTANT && was != nil:\n"}}},
 	{Name: "a window is not refilled", Edits: []mutate.Edit{{
 		File: "internal/reactor/query.go", Old: "	if q.bound == nil || len(q.rows) >= q.sel.Limit {\n		return nil\n	}\n", Text: "	if MUTANT || q.bound == nil || len(q.rows) >= q.sel.Limit {\n		return nil\n	}\n"}}},
 }
