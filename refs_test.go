@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ankurah/ankurah-go"
@@ -532,5 +533,61 @@ func TestRowsComeToReferToWhatIsGone(t *testing.T) {
 	c.Settle()
 	if n := len(q.Rows()); n != 1 || !q.Synced() {
 		t.Errorf("%d rows, synced %t", n, q.Synced())
+	}
+}
+
+// S38: what rows refer to goes and comes for a client when permissions are looked
+// at again, and nothing else has happened.
+func TestReferencesFollowPolicy(t *testing.T) {
+	on := new(atomic.Bool)
+	c := ankurahtest.New(t, &ankurahtest.Options{
+		Server: ankurah.NodeOptions{Policy: switchedAgent{on: on}, Models: refModels}, Client: ankurah.NodeOptions{Models: refModels},
+	})
+	err := c.Server().Session(policy.Principal{Subject: "alice"}).Update(t.Context(), func(tx *ankurah.Tx) error {
+		for _, name := range []string{"b", "a"} {
+			a, err := ankurah.Dynamic("album").Create(tx, &ankurah.Fields{"name": name, "public": name == "b"})
+			if err != nil {
+				return err
+			}
+			if _, err := ankurah.Dynamic("song").Create(tx, &ankurah.Fields{"name": "of " + name, "album": a.ID(), "public": true}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	phone := c.Client("bob")
+	names := func(q *ankurah.LiveQuery[ankurah.Record]) string {
+		var out []string
+		for _, r := range q.Rows() {
+			out = append(out, r.Fields()["name"].(string))
+		}
+		return strings.Join(out, ", ")
+	}
+	var queries []*ankurah.LiveQuery[ankurah.Record]
+	for _, text := range []string{"ORDER BY album.name", "album.name IS NULL", "album.name = 'a'"} {
+		q, err := ankurah.Dynamic("song").Query(t.Context(), phone.Session, text)
+		if err == nil {
+			err = q.WaitSynced(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+		queries = append(queries, q)
+	}
+	for round := range 4 {
+		want := []string{"of a, of b", "", "of a"}
+		if round%2 == 1 {
+			want = []string{"of b, of a", "of a", ""}
+		}
+		c.Settle()
+		for k, q := range queries {
+			within(t, fmt.Sprintf("round %d: query %d has %q", round, k, want[k]), func() bool { return names(q) == want[k] })
+		}
+		on.Store(round%2 == 0)
+		c.Server().Invalidate()
 	}
 }

@@ -433,6 +433,7 @@ func (c *Core) show(q *Query, r *result) {
 			if old.remade {
 				s.Behind(slices.Concat(old.behind, old.rq.Behind()))
 			}
+			s.refer(r.rq.Joined())
 		case *aggregatedRows:
 			s.compare()
 		}

@@ -585,13 +585,23 @@ func (s *sub) refers(j *reactor.Joined) (fresh []*outgoing) {
 		fresh = append(fresh, &outgoing{collection: to.Collection(), entity: to.ID(), now: to, whole: true})
 	}
 	for l, i := range j.Lost(s.sel.Links) {
-		if _, told := s.sent[i]; told {
+		if has, told := s.sent[i]; told && !has {
 			continue
 		}
 		s.sent[i] = false
 		fresh = append(fresh, &outgoing{collection: l.Collection, entity: i})
 	}
 	return fresh
+}
+
+// refer gathers what rows refer to now, after what may be seen has changed.
+func (s *sub) refer(joined []*reactor.Joined) {
+	for _, j := range joined {
+		for _, o := range s.refers(j) {
+			s.c.touch(s.p)
+			s.p.gather(o)
+		}
+	}
 }
 
 // Behind gathers what happened to entities that rows refer to.
