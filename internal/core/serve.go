@@ -82,6 +82,12 @@ func (c *Core) makeAnswer(p *Peer, at *slot, request uint64, renewed bool, fail 
 		fail(err)
 		return
 	}
+	once := func(renewed bool) { // more
+		c.whenWhole(func() {
+			p.postpone(at) // behind the commits that the later snapshot has
+			c.makeAnswer(p, at, request, renewed, fail, job, collections)
+		})
+	}
 	c.ex.Read(func(ctx context.Context) error {
 		return c.inTime(ctx, func(ctx context.Context) error {
 			a.ctx = ctx
@@ -92,8 +98,8 @@ func (c *Core) makeAnswer(p *Peer, at *slot, request uint64, renewed bool, fail 
 		switch {
 		case p.ending || !at.open:
 		case narrowed != p.narrowed: // it may read something else by now (S38)
-			c.makeAnswer(p, at, request, true, fail, job, collections)
-		case c.again(err, a.snap, func() { c.makeAnswer(p, at, request, renewed, fail, job, collections) }):
+			once(true)
+		case c.again(err, a.snap, func() { once(renewed) }):
 		case err != nil:
 			fail(err)
 		default:
