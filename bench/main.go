@@ -55,6 +55,7 @@ var lanes = []lane{
 	{"import", importRows},
 	{"query", queries},
 	{"postgres", postgresLane},
+	{"servers", serversLane},
 	{"get", pointGet},
 	{"open", openStore},
 	{"order", order},

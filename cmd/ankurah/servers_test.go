@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/ankurah/ankurah-go/ankurahtest/pgtest"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/storage/memory"
+	"github.com/ankurah/ankurah-go/storage/postgres"
 	"github.com/ankurah/ankurah-go/transport/wsclient"
 )
 
@@ -124,14 +126,69 @@ func terminateAll(ctx context.Context, t *testing.T, db string) int {
 	return int(tag.RowsAffected())
 }
 
+// follow reads the feed of a shared store until it has told of n creations, and
+// counts those of each entity.
+func follow(ctx context.Context, t *testing.T, db string, n int) map[ankurah.ID]int {
+	t.Helper()
+	engine, err := postgres.Open(ctx, db, &postgres.Options{Shared: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	node, err := ankurah.OpenNode(ctx, engine, &ankurah.NodeOptions{Durable: true, Policy: policy.Permissive{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	told, events := map[ankurah.ID]int{}, map[ankurah.ID]bool{}
+	for c, err := range node.Changes(ctx, "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range c.Entities {
+			for _, ev := range e.Events {
+				if events[ev.ID] {
+					t.Errorf("event %s is told twice", ev.ID)
+				}
+				events[ev.ID] = true
+				for _, p := range ev.Parents {
+					if !events[p] {
+						t.Errorf("event %s comes before its parent %s", ev.ID, p)
+					}
+				}
+				if ev.Kind == ankurah.EventCreated && e.Collection == "thing" {
+					told[e.ID]++
+					n--
+				}
+			}
+		}
+		if n == 0 {
+			break
+		}
+	}
+	return told
+}
+
 // S62, S23, S27: clients of three servers on one database write while one server
-// after the other is killed and started again, and while the database ends all
-// connections of all servers at once, time and again. They move on to another, nothing
-// that was acknowledged is lost, nothing is made twice, and all see the same.
+// after the other is killed and started again, while the database ends all
+// connections of all servers at once, time and again, and while PostgreSQL itself
+// is stopped and killed and started again. They move on to another, nothing that
+// was acknowledged is lost, nothing is made twice, and all see the same, as does
+// who follows the feed on a server of its own.
 func TestServersKilled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	s, db := newShell(t), pgtest.New(t)
+	s := newShell(t)
+	database, err := pgtest.Start(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := database.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	db := database.URL("postgres")
 	servers := make([]*member, 3)
 	var begun sync.WaitGroup
 	for k := range servers {
@@ -148,7 +205,7 @@ func TestServersKilled(t *testing.T) {
 		users = append(users, newUser(ctx, t, k, servers))
 	}
 	var shared ankurah.ID
-	err := users[0].sess.UpdateConfirmed(ctx, func(tx *ankurah.Tx) error {
+	err = users[0].sess.UpdateConfirmed(ctx, func(tx *ankurah.Tx) error {
 		e, err := things.Create(tx, &ankurah.Fields{"name": "shared"})
 		if err == nil {
 			shared = e.ID()
@@ -205,7 +262,13 @@ func TestServersKilled(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		ended += terminateAll(ctx, t, db)
 	}
-	time.Sleep(300 * time.Millisecond)
+	for _, end := range []func() error{database.Stop, database.Kill} {
+		time.Sleep(300 * time.Millisecond)
+		if err := errors.Join(end(), database.Start()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(500 * time.Millisecond)
 	close(stop)
 	work.Wait()
 
@@ -245,5 +308,11 @@ func TestServersKilled(t *testing.T) {
 		t.Errorf("%d rows, want %d", len(late.live.Rows()), total+1)
 	}
 	t.Log(total, "transactions were acknowledged")
+	told := follow(ctx, t, db, int(total)+1)
+	for _, r := range late.live.Rows() {
+		if told[r.ID()] != 1 {
+			t.Errorf("the feed has %d creations of %s", told[r.ID()], r.ID())
+		}
+	}
 	said(t, s.run("--store", db, "verify"))
 }
