@@ -131,7 +131,7 @@ func (p *part) decode(r *pb.Reader) {
 	for r.Next() {
 		switch r.Num {
 		case 1:
-			p.query = r.Uint64()
+			p.query = number(r)
 		case 2:
 			p.reset = r.Uint64() == 1
 		case 3:

@@ -90,9 +90,9 @@ func (m *hello) decode(r *pb.Reader) {
 	for r.Next() {
 		switch r.Num {
 		case 1:
-			m.min = r.Uint64()
+			m.min = number(r)
 		case 2:
-			m.max = r.Uint64()
+			m.max = number(r)
 		case 3:
 			m.credential = r.Bytes()
 		case 4:
@@ -136,7 +136,7 @@ func (m *open) decode(r *pb.Reader) {
 	for r.Next() {
 		switch r.Num {
 		case 1:
-			m.query = r.Uint64()
+			m.query = number(r)
 		case 2:
 			m.collection = r.Text(maxKeyLength)
 		case 3:
@@ -182,7 +182,7 @@ func (m *closeQuery) decode(r *pb.Reader) {
 	for r.Next() {
 		switch r.Num {
 		case 1:
-			m.query = r.Uint64()
+			m.query = number(r)
 		default:
 			r.Unknown()
 		}
@@ -203,9 +203,9 @@ func (m *more) decode(r *pb.Reader) {
 	for r.Next() {
 		switch r.Num {
 		case 1:
-			m.query = r.Uint64()
+			m.query = number(r)
 		case 2:
-			m.rows = r.Uint64()
+			m.rows = number(r)
 		default:
 			r.Unknown()
 		}
@@ -357,7 +357,7 @@ func (m *welcome) decode(r *pb.Reader) {
 	for r.Next() {
 		switch r.Num {
 		case 1:
-			m.version = r.Uint64()
+			m.version = number(r)
 		default:
 			r.Unknown()
 		}
@@ -597,6 +597,15 @@ func appendBool(b []byte, num protowire.Number, v bool) []byte {
 		return b
 	}
 	return pb.AppendUint64(b, num, 1)
+}
+
+// number reads a number that has to be there, and that is never zero.
+func number(r *pb.Reader) uint64 {
+	n := r.Uint64()
+	if n == 0 {
+		r.Fail("a zero is left out")
+	}
+	return n
 }
 
 func appendFailure(b []byte, num protowire.Number, code wire.Code, text string) []byte {
