@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ankurah/ankurah-go/cmd/ankurah-gen/internal/gen"
+	"github.com/ankurah/ankurah-go/internal/gen"
 )
 
 const album = "package p\n\n//ankurah:model\ntype Album struct{ Name string }\n"
@@ -41,7 +41,7 @@ func read(t *testing.T, name string) string {
 func expect(t *testing.T, dir string, status int, printed string, args ...string) {
 	t.Helper()
 	var out bytes.Buffer
-	got := run(args, &out, &out)
+	got := gen.Command("ankurah-gen", args, &out, &out)
 	text := strings.ReplaceAll(out.String(), dir, "DIR")
 	if got != status || !strings.HasPrefix(text, printed) || printed == "" && text != "" {
 		t.Errorf("ankurah-gen %v: status %d, want %d, printed\n%s\nwant\n%s", args, got, status, text, printed)

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -56,6 +57,7 @@ type commandLine struct {
 	Dump    dumpCommand    `cmd:"" help:"Write all that the store holds to a file that any engine can be restored from."`
 	Restore restoreCommand `cmd:"" help:"Fill a new store from a dump."`
 	Verify  verifyCommand  `cmd:"" help:"Replay all events and compare what they lead to with what is stored."`
+	Gen     genCommand     `cmd:"" passthrough:"" help:"Write the code of the models in a folder, with -ts TypeScript too: what ankurah-gen does."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -76,8 +78,11 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// exited is what kong's exit function panics with, to leave its parser.
+// exited is what kong's exit function panics with, to leave its parser, and
+// what a command returns that has said itself what went wrong.
 type exited int
+
+func (e exited) Error() string { return "exit status " + strconv.Itoa(int(e)) }
 
 // run does the work of main and returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) (code int) {
@@ -108,6 +113,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	a := &app{flags: line.flags, ctx: ctx, in: in, out: out, err: errOut, width: func() (int, int) { return terminalSize(out) }}
 	a.outTTY, a.errTTY = isTerminal(out), isTerminal(errOut)
 	err = command.Run(a)
+	if code := exited(0); errors.As(err, &code) {
+		return int(code) // it has said why
+	}
 	if errors.Is(err, syscall.EPIPE) {
 		return exitFailed // the reader has had enough: there is nobody to tell
 	}

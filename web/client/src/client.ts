@@ -3,7 +3,7 @@ import { encode, idText } from "./codec.js";
 import { AnkurahError, ClosedError, errorOf } from "./errors.js";
 import type { Host } from "./host.js";
 import * as wire from "./messages.js";
-import type { InputOf, Model, Models, Row, RowOf, Which } from "./model.js";
+import type { Entity, IdOf, InputOf, Key, Model, Models, PatchOf, Row, RowOf, Selected, Which } from "./model.js";
 import { collectionOf } from "./model.js";
 import { Query, pack, unpack } from "./query.js";
 import type { Rows } from "./query.js";
@@ -107,8 +107,8 @@ export class Client {
    * A live query: rows of a model that an AnkQL text selects. args stand for ? in it. The same query is the same
    * object. It is open while somebody has subscribed.
    */
-  query<W extends Model<any, any>>(model: W, text?: string, ...args: readonly Arg[]): Query<RowOf<W>>;
-  query<N extends keyof Models>(name: N, text?: string, ...args: readonly Arg[]): Query<Models[N]>;
+  query<W extends Model<any, any>, const Q extends string>(model: W, text?: Q, ...args: readonly Arg[]): Query<Selected<RowOf<W>, Q>>;
+  query<N extends keyof Models, const Q extends string>(name: N, text?: Q, ...args: readonly Arg[]): Query<Selected<Models[N], Q>>;
   query<T = Row>(name: string, text?: string, ...args: readonly Arg[]): Query<T>;
   query(model: Which, text = "", ...args: readonly Arg[]): Query {
     const encoded = args.map((a) => argument(a));
@@ -123,16 +123,16 @@ export class Client {
   }
 
   /** A live query of one entity. */
-  entity<W extends Model<any, any>>(model: W, id: string): Query<RowOf<W>>;
-  entity<N extends keyof Models>(name: N, id: string): Query<Models[N]>;
+  entity<W extends Model<any, any>>(model: W, id: Key<W>): Query<RowOf<W>>;
+  entity<N extends keyof Models>(name: N, id: Key<N>): Query<Models[N]>;
   entity<T = Row>(name: string, id: string): Query<T>;
   entity(model: Which, id: string): Query<any> {
     return this.query(model as string, "id = ?", id);
   }
 
   /** The rows of a query, once. */
-  async fetch<W extends Model<any, any>>(model: W, text?: string, ...args: readonly Arg[]): Promise<Rows<RowOf<W>>>;
-  async fetch<N extends keyof Models>(name: N, text?: string, ...args: readonly Arg[]): Promise<Rows<Models[N]>>;
+  async fetch<W extends Model<any, any>, const Q extends string>(model: W, text?: Q, ...args: readonly Arg[]): Promise<Rows<Selected<RowOf<W>, Q>>>;
+  async fetch<N extends keyof Models, const Q extends string>(name: N, text?: Q, ...args: readonly Arg[]): Promise<Rows<Selected<Models[N], Q>>>;
   async fetch<T = Row>(name: string, text?: string, ...args: readonly Arg[]): Promise<Rows<T>>;
   async fetch(model: Which, text?: string, ...args: readonly Arg[]): Promise<Rows<any>> {
     const q = this.query(model as string, text, ...args);
@@ -157,7 +157,7 @@ export class Client {
   transact<R>(f: (tx: Tx) => R, { confirmed = false } = {}): Promise<R> {
     const tx = new Tx();
     const result = f(tx);
-    tx.over = true;
+    tx.end();
     if (tx.ops.length === 0) return Promise.resolve(result);
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     const promise = new Promise<R>((resolve, reject) => {
@@ -171,23 +171,23 @@ export class Client {
   }
 
   /** Creates an entity and returns its ID when it is committed. */
-  async create<W extends Which>(model: W, input: InputOf<W>): Promise<string> {
+  async create<W extends Which>(model: W, input: InputOf<W>): Promise<IdOf<W>> {
     return (await this.transact((tx) => tx.create(model, input))).id;
   }
 
   /** Edits an entity. */
-  edit<W extends Which>(model: W, id: string, changes: Partial<InputOf<W>>): Promise<void> {
-    return this.transact((tx) => tx.edit(model, id, changes));
+  edit<W extends Which>(model: W, entity: Entity<W>, changes: PatchOf<W>): Promise<void> {
+    return this.transact((tx) => void tx.edit(model, entity, changes));
   }
 
   /** Deletes an entity. */
-  delete(model: Which, id: string): Promise<void> {
-    return this.transact((tx) => tx.delete(model, id));
+  delete<W extends Which>(model: W, entity: Entity<W>): Promise<void> {
+    return this.transact((tx) => tx.delete(model, entity));
   }
 
   /** Brings a deleted entity back. */
-  restore(model: Which, id: string): Promise<void> {
-    return this.transact((tx) => tx.restore(model, id));
+  restore<W extends Which>(model: W, entity: Entity<W>): Promise<void> {
+    return this.transact((tx) => tx.restore(model, entity));
   }
 
   // Rendering on a server.

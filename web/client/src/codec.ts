@@ -190,7 +190,7 @@ const exact = (_: string, v: unknown) => (typeof v === "bigint" ? Number(v) : v)
 /** Encodes a value as a kind, or as what it looks like: integers as int64, other numbers as float64. */
 export function encode(v: Value | undefined, kind?: string): Uint8Array {
   const w = new Writer();
-  if (v === null || v === undefined) return w.done();
+  if (v === null || v === undefined || (v === "" && kind === "id")) return w.done();
   if (kind?.startsWith("list") || (!kind && Array.isArray(v) && v.length > 0 && v.every((e) => typeof e === "string" || typeof e === "boolean"))) {
     if (!Array.isArray(v)) fail(v, "a list");
     const element = kind ? kind.slice(5, -1) : typeof v[0] === "string" ? "string" : "bool";

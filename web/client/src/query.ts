@@ -4,7 +4,7 @@ import type { AnkurahError } from "./errors.js";
 import { errorOf } from "./errors.js";
 import type { Part } from "./messages.js";
 import type { Which } from "./model.js";
-import { nameOf } from "./model.js";
+import { defaultsOf, nameOf } from "./model.js";
 import type { Signal } from "./signal.js";
 import { Source, same } from "./signal.js";
 
@@ -133,7 +133,7 @@ export class Query<T = any> implements Signal<Rows<T>> {
     for (const n of part.rows) {
       if (n.place) leaves.add(n.id);
       if (!n.fields) continue;
-      const row: any = { id: n.id };
+      const row: any = { id: n.id, ...defaultsOf(this.model) };
       for (const key in n.fields) row[nameOf(this.model, key)] = n.fields[key];
       const before = rows.get(n.id);
       rows.set(n.id, before && same(before, row) ? before : Object.freeze(row));

@@ -2,16 +2,21 @@ import type { Value } from "./codec.js";
 import { encode, idBytes } from "./codec.js";
 import { errorOf } from "./errors.js";
 import type { Op } from "./messages.js";
-import type { InputOf, Which } from "./model.js";
+import type { Entity, IdOf, InputOf, Made, PatchOf, Which } from "./model.js";
 import { collectionOf, keyOf } from "./model.js";
 
 /** An entity that a transaction creates. It can stand for its ID in the same and in later transactions. */
-export class Created {
+export class Created<I extends string = string> implements Made<I> {
   /** The ID, "" until the transaction is committed. */
-  id = "";
+  readonly id = "" as I;
   /** @internal */
   constructor(readonly tx: Tx) {}
 }
+
+/** An entity that a transaction edits: its properties can be set, and null clears one that is optional. */
+export type Mutable<W> = { -readonly [K in keyof PatchOf<W>]: PatchOf<W>[K] };
+
+type Ent = string | { readonly id: string };
 
 interface Change {
   kind: Op["kind"];
@@ -30,35 +35,42 @@ export class Tx {
   /** @internal */
   refused = false;
 
-  create<W extends Which>(model: W, input: InputOf<W>): Created {
-    const created = new Created(this);
+  create<W extends Which>(model: W, input: InputOf<W>): Created<IdOf<W>> {
+    const created = new Created<IdOf<W>>(this);
     this.add({ kind: 1, model, created, fields: { ...(input as object) } });
     return created;
   }
 
-  edit<W extends Which>(model: W, entity: string | Created, changes: Partial<InputOf<W>>): void {
-    const own = this.find(entity);
-    if (own) Object.assign(own.fields, changes);
-    else this.add({ kind: 2, model, id: idOf(entity), fields: { ...(changes as object) } });
+  /** Edits an entity. What it returns takes more changes until the transaction's function returns: `m.title = "x"`. */
+  edit<W extends Which>(model: W, entity: Entity<W>, changes?: PatchOf<W>): Mutable<W> {
+    const own = this.find(entity) ?? this.add({ kind: 2, model, id: idOf(entity), fields: {} });
+    return Object.assign(own.fields, changes) as Mutable<W>;
   }
 
-  delete(model: Which, entity: string | Created): void {
+  delete<W extends Which>(model: W, entity: Entity<W>): void {
     const own = this.find(entity);
     if (own) this.ops.splice(this.ops.indexOf(own), 1);
     else this.add({ kind: 3, model, id: idOf(entity), fields: {} });
   }
 
-  restore(model: Which, entity: string | Created): void {
+  restore<W extends Which>(model: W, entity: Entity<W>): void {
     this.add({ kind: 4, model, id: idOf(entity), fields: {} });
   }
 
-  private find(entity: string | Created): Change | undefined {
+  /** @internal Ends it: nothing is changed any more. */
+  end(): void {
+    this.over = true;
+    for (const o of this.ops) Object.freeze(o.fields);
+  }
+
+  private find(entity: Ent): Change | undefined {
     return this.ops.find((o) => o.created && o.created === entity);
   }
 
-  private add(c: Change): void {
+  private add(c: Change): Change {
     if (this.over) throw errorOf("malformed", "the transaction is over: make changes before its function returns");
     this.ops.push(c);
+    return c;
   }
 
   /** @internal What the node is to be sent; undefined while it depends on what has no ID yet. */
@@ -96,7 +108,7 @@ export class Tx {
 
   /** @internal Takes the IDs of what was created. */
   made(ids: readonly string[]): void {
-    this.ops.filter((o) => o.created).forEach((o, k) => (o.created!.id = ids[k] ?? ""));
+    this.ops.filter((o) => o.created).forEach((o, k) => ((o.created as { id: string }).id = ids[k] ?? ""));
   }
 
   /** @internal A row with what this transaction makes of it. */
@@ -117,8 +129,8 @@ export class Tx {
   }
 }
 
-function idOf(entity: string | Created): string {
-  if (typeof entity === "string") return entity;
-  if (!entity.id) throw errorOf("not_found", "the entity is not committed yet: wait for the transaction that creates it");
-  return entity.id;
+function idOf(entity: Ent): string {
+  const id = typeof entity === "string" ? entity : entity.id;
+  if (!id) throw errorOf("not_found", "the entity is not committed yet: wait for the transaction that creates it");
+  return id;
 }

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Client, ConflictError, ConstraintError, ClosedError, Created, QueryError, SchemaError, UnauthenticatedError, VersionError, computed, model } from "../src/index.js";
-import type { ClientOptions, Id } from "../src/index.js";
+import type { ClientOptions, EntityId } from "../src/index.js";
 import * as wire from "../src/messages.js";
 import { Fake, id } from "./fake.js";
 
 interface Post {
-  readonly id: Id<"post">;
+  readonly id: EntityId<"Post">;
   readonly title: string;
   readonly readTimes?: number;
   readonly author?: string;
@@ -47,6 +47,11 @@ function watched(...titles: string[]) {
 }
 
 describe("queries", () => {
+  test("of a name that no model has go to the node as they are", () => {
+    client.query("Unheard", "").subscribe(() => {});
+    expect(node.of(wire.OPEN)).toMatchObject([{ collection: "Unheard" }]);
+  });
+
   test("open when somebody looks, and show rows", () => {
     const q = client.query<Post>("Post", "title = ? AND reads > ?", "x", 3);
     expect(node.of(wire.OPEN)).toEqual([]);
@@ -54,7 +59,7 @@ describe("queries", () => {
     expect(q.get()).toMatchObject({ status: "pending", synced: false });
     const f = vi.fn();
     q.subscribe(f);
-    expect(node.of(wire.OPEN)).toMatchObject([{ collection: "Post", text: "title = ? AND reads > ?", args: ["x", 3] }]);
+    expect(node.of(wire.OPEN)).toMatchObject([{ collection: "post", text: "title = ? AND reads > ?", args: ["x", 3] }]);
     node.update([{ query: 1, reset: true, rows: [{ id: id(1), place: 1, fields: { title: "x", made_at: new Date(5) } }], synced: 2 }]);
     expect(f).toHaveBeenCalledTimes(1);
     expect(q.get()).toEqual([{ id: id(1), title: "x", madeAt: new Date(5) }]);

@@ -2,7 +2,7 @@
 // they survive StrictMode's second mount, a component that suspends before it
 // mounts, and a move from one component to another.
 import { rowsOf } from "@ankurah/client";
-import type { Arg, Client, Connection, Model, Models, Query, Row, RowOf, Rows, Signal, Snapshot, Tx, Which } from "@ankurah/client";
+import type { Arg, Client, Connection, Key, Model, Models, Query, Row, RowOf, Rows, Selected, Signal, Snapshot, Tx, Which } from "@ankurah/client";
 import { createContext, createElement, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import type { ReactNode } from "react";
 
@@ -51,8 +51,8 @@ function useLive<T>(query: Live<T>): Rows<T> {
  * The rows of a live query: an array with status, error and synced. With other arguments it shows the rows of before,
  * with the status pending, until those of the new query are there.
  */
-export function useQuery<W extends Model<any, any>>(model: W, text?: string, ...args: readonly Arg[]): Rows<RowOf<W>>;
-export function useQuery<N extends keyof Models>(name: N, text?: string, ...args: readonly Arg[]): Rows<Models[N]>;
+export function useQuery<W extends Model<any, any>, const Q extends string>(model: W, text?: Q, ...args: readonly Arg[]): Rows<Selected<RowOf<W>, Q>>;
+export function useQuery<N extends keyof Models, const Q extends string>(name: N, text?: Q, ...args: readonly Arg[]): Rows<Selected<Models[N], Q>>;
 export function useQuery<T = Row>(name: string, text?: string, ...args: readonly Arg[]): Rows<T>;
 export function useQuery(model: Which, text?: string, ...args: readonly Arg[]): Rows<any> {
   const query = useClient().query(model as string, text, ...args);
@@ -69,8 +69,8 @@ export function useQuery(model: Which, text?: string, ...args: readonly Arg[]): 
  * useQuery that suspends until there are rows, and throws the query's error to the nearest error boundary. On a server
  * it never waits: fetch the query first, or give the provider what was dehydrated; else the page renders it.
  */
-export function useSuspenseQuery<W extends Model<any, any>>(model: W, text?: string, ...args: readonly Arg[]): Rows<RowOf<W>>;
-export function useSuspenseQuery<N extends keyof Models>(name: N, text?: string, ...args: readonly Arg[]): Rows<Models[N]>;
+export function useSuspenseQuery<W extends Model<any, any>, const Q extends string>(model: W, text?: Q, ...args: readonly Arg[]): Rows<Selected<RowOf<W>, Q>>;
+export function useSuspenseQuery<N extends keyof Models, const Q extends string>(name: N, text?: Q, ...args: readonly Arg[]): Rows<Selected<Models[N], Q>>;
 export function useSuspenseQuery<T = Row>(name: string, text?: string, ...args: readonly Arg[]): Rows<T>;
 export function useSuspenseQuery(model: Which, text?: string, ...args: readonly Arg[]): Rows<any> {
   const query = useClient().query(model as string, text, ...args);
@@ -85,8 +85,8 @@ export function useSuspenseQuery(model: Which, text?: string, ...args: readonly 
 }
 
 /** One entity: undefined while it is not known, null if it is not there. Without an ID it is null. */
-export function useEntity<W extends Model<any, any>>(model: W, id: string | null | undefined): RowOf<W> | null | undefined;
-export function useEntity<N extends keyof Models>(name: N, id: string | null | undefined): Models[N] | null | undefined;
+export function useEntity<W extends Model<any, any>>(model: W, id: Key<W> | null | undefined): RowOf<W> | null | undefined;
+export function useEntity<N extends keyof Models>(name: N, id: Key<N> | null | undefined): Models[N] | null | undefined;
 export function useEntity<T = Row>(name: string, id: string | null | undefined): T | null | undefined;
 export function useEntity(model: Which, id: string | null | undefined): any {
   const client = useClient();

@@ -43,7 +43,7 @@ test("this is the React that it is meant to be", () => {
 test("a query renders and follows", async () => {
   await page.show(<List />);
   expect(page.text).toBe("pending:");
-  expect(opened()).toMatchObject({ collection: "BlogPost", text: "published = true" });
+  expect(opened()).toMatchObject({ collection: "blog_post", text: "published = true" });
   await fill("a", "b");
   expect(page.text).toBe("ready!:a,b");
   await page.hear((n) => n.update([{ query: opened().query, gone: [id(1)] }]));

@@ -74,6 +74,7 @@ type shape struct {
 	expr       ast.Expr // as written, without the pointer
 	model      ast.Expr // of a reference: the model's type
 	collection string   // of a reference
+	name       string   // of a reference: the model's name
 }
 
 // maxDepth bounds the definitions that lead from a named type to its scalar.
@@ -92,8 +93,8 @@ func (g *generator) classify(f *file, e ast.Expr, depth int) (s *shape, problem 
 		if x, ok := t.X.(*ast.SelectorExpr); !ok || !g.isRoot(f, x, "Ref") {
 			return nil, noGeneric
 		}
-		collection, problem := g.referred(f, t.Index, depth)
-		return &shape{kind: kindRef, expr: e, model: t.Index, collection: collection}, problem
+		name, collection, problem := g.referred(f, t.Index, depth)
+		return &shape{kind: kindRef, expr: e, model: t.Index, name: name, collection: collection}, problem
 	case *ast.IndexListExpr:
 		return nil, noGeneric
 	case *ast.ArrayType:
@@ -227,46 +228,47 @@ func (g *generator) isRoot(f *file, e *ast.SelectorExpr, name string) bool {
 	return ok && path == rootPath
 }
 
-// referred returns the collection of the model that a reference names.
-func (g *generator) referred(f *file, e ast.Expr, depth int) (collection, problem string) {
+// referred returns the name and the collection of the model that a reference names.
+func (g *generator) referred(f *file, e ast.Expr, depth int) (name, collection, problem string) {
 	var t *typeDecl
 	switch e := e.(type) {
 	case *ast.ParenExpr:
 		return g.referred(f, e.X, depth)
 	case *ast.Ident:
 		if t = f.pkg.types[e.Name]; t == nil {
-			return "", "the model " + e.Name + " is not declared in this package"
+			return "", "", "the model " + e.Name + " is not declared in this package"
 		}
 	case *ast.SelectorExpr:
 		x, ok := e.X.(*ast.Ident)
 		if !ok {
-			return "", "a reference names a model"
+			return "", "", "a reference names a model"
 		}
 		path, ok := g.importOf(f, x.Name)
 		if !ok {
-			return "", notImported(x.Name)
+			return "", "", notImported(x.Name)
 		}
 		p := g.importPkg(path)
 		if p == nil {
 			collection = Snake(e.Sel.Name)
-			return collection, collectionProblem(collection)
+			return e.Sel.Name, collection, collectionProblem(collection)
 		}
 		if t = p.types[e.Sel.Name]; t == nil {
-			return "", "package " + strconv.Quote(path) + " declares no type " + e.Sel.Name
+			return "", "", "package " + strconv.Quote(path) + " declares no type " + e.Sel.Name
 		}
 	default:
-		return "", "a reference names a model"
+		return "", "", "a reference names a model"
 	}
+	name = t.spec.Name.Name
 	if collection, ok := collectionOf(t); ok {
 		if t.file.pkg == g.pkg {
-			return collection, "" // what is wrong with it is said there
+			return name, collection, "" // what is wrong with it is said there
 		}
-		return collection, collectionProblem(collection)
+		return name, collection, collectionProblem(collection)
 	}
 	if depth++; t.spec.Assign.IsValid() && depth <= maxDepth {
 		return g.referred(t.file, t.spec.Type, depth)
 	}
-	return "", t.spec.Name.Name + " is not a model: a model has the directive //ankurah:model"
+	return "", "", name + " is not a model: a model has the directive //ankurah:model"
 }
 
 // unknownImports reports the packages in e that no import is known to name.

@@ -68,21 +68,35 @@ type generator struct {
 // Generate returns the content of the generated file of a package. Its error
 // is an [Errors] with everything that is wrong in the package's models.
 func Generate(s Source) ([]byte, error) {
+	g, err := read(s)
+	if err != nil {
+		return nil, err
+	}
+	return g.emit()
+}
+
+// read reads the models of a package.
+func read(s Source) (*generator, error) {
 	g := &generator{src: s, fset: token.NewFileSet(), imported: map[string]*pkg{}, unread: map[string]string{}}
 	if g.load(); len(g.errs) == 0 {
 		g.findModels()
 		g.checkModels()
 	}
-	if len(g.errs) > 0 {
-		slices.SortStableFunc(g.errs, func(a, b Error) int {
-			if c := strings.Compare(a.Pos.Filename, b.Pos.Filename); c != 0 {
-				return c
-			}
-			return a.Pos.Offset - b.Pos.Offset
-		})
-		return nil, slices.Compact(g.errs)
+	return g, g.errors()
+}
+
+// errors returns what is wrong, in order; nil when nothing is.
+func (g *generator) errors() error {
+	if len(g.errs) == 0 {
+		return nil
 	}
-	return g.emit()
+	slices.SortStableFunc(g.errs, func(a, b Error) int {
+		if c := strings.Compare(a.Pos.Filename, b.Pos.Filename); c != 0 {
+			return c
+		}
+		return a.Pos.Offset - b.Pos.Offset
+	})
+	return slices.Compact(g.errs)
 }
 
 func (g *generator) errorf(pos token.Pos, format string, args ...any) {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/ankurah/ankurah-go"
-	"github.com/ankurah/ankurah-go/cmd/ankurah-gen/internal/gen/testdata/people"
+	"github.com/ankurah/ankurah-go/internal/gen/testdata/people"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/storage/memory"
 )

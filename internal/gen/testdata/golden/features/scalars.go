@@ -7,8 +7,8 @@ import (
 	t "time"
 
 	ank "github.com/ankurah/ankurah-go"
-	"github.com/ankurah/ankurah-go/cmd/ankurah-gen/internal/gen/testdata/people"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/gen/testdata/people"
 )
 
 //go:generate go tool ankurah-gen

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/ankurah/ankurah-go"
-	"github.com/ankurah/ankurah-go/cmd/ankurah-gen/internal/gen/testdata/people"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/gen/testdata/people"
 	"github.com/ankurah/ankurah-go/schema"
 )
 
