@@ -3,7 +3,7 @@
 //
 // Usage:
 //
-//	ankurah-gen [-check] [-o name] [dir]
+//	ankurah-gen [-check] [-o name] [-ts [file.ts]] [dir]
 //
 // A module names the command once in its go.mod, and a package asks for it in
 // one of its files:
@@ -18,6 +18,9 @@
 // not as it should be, which is for continuous integration. Errors come all at
 // once, each with its place. The exit status is 1 after an error, 2 after a
 // wrong flag.
+//
+// With -ts it writes a second file, for the pages of web/client: types of the
+// models in TypeScript. See below. The command ankurah gen does the same.
 //
 // The command checks no types, so that a package may use names that are about
 // to be generated.
@@ -111,4 +114,28 @@
 // extra.genre, each in ascending order unless desc stands behind it. A word of
 // a path that is not made of letters, digits and underscores stands in double
 // quotes.
+//
+// # TypeScript
+//
+// The flag -ts names a file, which stands where the page's sources are:
+//
+//	//go:generate go tool ankurah-gen -ts ../web/src/models.gen.ts
+//
+// Alone it writes models.gen.ts into the folder of the package. For each model
+// the file has an interface Album of what rows hold, AlbumInput of what
+// entities are made of, where pointer fields may be left out, AlbumPatch of
+// what edits change, and the value Album, which tells the client keys, kinds
+// and what a missing property reads as. It makes the names "Album" and "album"
+// known to the type checker, so that a query by name has typed rows too.
+//
+// Properties are the fields in camel case: UserID is userId. Comments come
+// along. The types:
+//
+//   - numbers are number; those of 64 bits are Int64, a number up to 2⁵³ and a
+//     bigint beyond
+//   - string is string, with enum= a union of its texts; bool is boolean
+//   - []byte is Uint8Array, time.Time a Date in milliseconds
+//   - ankurah.Ref[Artist] is Ref<"Artist">, ankurah.ID is EntityId: texts that
+//     are told apart by their model; "" where there is none
+//   - ankurah.JSON is Json; slices are readonly arrays
 package main

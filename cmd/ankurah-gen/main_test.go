@@ -124,6 +124,38 @@ func TestForeignFileIsNotOverwritten(t *testing.T) {
 	}
 }
 
+// -ts writes TypeScript as well: beside the models, or where a file is named.
+func TestTypeScript(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write(t, dir, "model/album.go", album, "web/old.ts", "export {};\n")
+	expect(t, dir, 0, "", "-ts", "model")
+	beside := read(t, filepath.Join(dir, "model", gen.DefaultTypeScript))
+	if !strings.Contains(beside, "export interface Album {") {
+		t.Errorf("it holds\n%s", beside)
+	}
+	expect(t, dir, 0, "", "-ts", "web/models.ts", "model")
+	expect(t, dir, 0, "", "-ts=web/again.mts", "model")
+	for _, name := range []string{"web/models.ts", "web/again.mts"} {
+		if read(t, name) != beside {
+			t.Errorf("%s differs", name)
+		}
+	}
+	expect(t, dir, 0, "", "-check", "-ts", "web/models.ts", "model")
+	write(t, dir, "model/album.go", strings.Replace(album, "Name string", "Name, Label string", 1))
+	expect(t, dir, 1, "model/ankurah_gen.go is not as it should be", "-check", "-ts", "web/models.ts", "model")
+	expect(t, dir, 0, "", "model")
+	expect(t, dir, 1, "web/models.ts is not as it should be: run go generate\n--- web/models.ts:9, as it is\n", "-check", "-ts", "web/models.ts", "model")
+	expect(t, dir, 1, "web/none.ts is not as it should be", "-check", "-ts", "web/none.ts", "model")
+	expect(t, dir, 0, "", "-check", "model")
+	if read(t, "web/models.ts") != beside {
+		t.Error("-check changed the file")
+	}
+	expect(t, dir, 1, "web/old.ts:1:1: ankurah-gen did not make this file", "-ts", "web/old.ts", "model")
+	expect(t, dir, 1, "ankurah-gen: open nowhere/models.ts:", "-ts", "nowhere/models.ts", "model")
+	expect(t, dir, 2, "invalid boolean value \"a.d.ts\" for -ts: name a file that ends in .ts", "-ts=a.d.ts", "model")
+}
+
 func TestUsage(t *testing.T) {
 	dir := t.TempDir()
 	expect(t, dir, 0, "usage: ankurah-gen [flags] [dir]\n", "-h")

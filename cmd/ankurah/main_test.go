@@ -258,6 +258,25 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// gen is ankurah-gen, with its own flags and exit codes.
+func TestGen(t *testing.T) {
+	s := newShell(t)
+	s.write("album.go", "package model\n\n//ankurah:model\ntype Album struct{ Name string }\n")
+	s.must("gen", "-ts")
+	s.must("gen", "-check", "-ts", "models.gen.ts", ".")
+	ts, err := os.ReadFile(filepath.Join(s.dir, "models.gen.ts"))
+	if err != nil || !strings.Contains(string(ts), "interface Models {\n    Album: Album;\n    album: Album;\n") {
+		t.Errorf("%v\n%s", err, ts)
+	}
+	s.write("models.gen.ts", string(ts[:len(ts)-2]))
+	if o := s.run("gen", "-check", "-ts"); o.code != 1 || !strings.HasPrefix(o.err, "models.gen.ts is not as it should be: run go generate\n") {
+		t.Errorf("%+v", o)
+	}
+	if o := s.run("gen", "-x"); o.code != 2 || !strings.Contains(o.err, "usage: ankurah gen [flags] [dir]") {
+		t.Errorf("%+v", o)
+	}
+}
+
 // What a newcomer gets wrong is answered by one line that says what to do.
 func TestMistakes(t *testing.T) {
 	s := withAlbums(t)

@@ -43,16 +43,31 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if *rewrite {
-				if err := os.WriteFile(filepath.Join(dir, DefaultOutput), got, 0o666); err != nil {
-					t.Fatal(err)
-				}
-				return
+			golden(t, filepath.Join(dir, DefaultOutput), got)
+			if got, err = GenerateTypeScript(s); err != nil {
+				t.Fatal(err)
 			}
-			if diff := Diff(DefaultOutput, s.Files[DefaultOutput], got); diff != "" {
-				t.Errorf("-rewrite accepts this:\n%s", diff)
-			}
+			golden(t, filepath.Join(dir, DefaultTypeScript), got)
 		})
+	}
+}
+
+// golden compares what was generated with a golden file. That the TypeScript
+// is correct is checked in web/types.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	if *rewrite {
+		if err := os.WriteFile(name, got, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := Diff(name, want, got); diff != "" {
+		t.Errorf("-rewrite accepts this:\n%s", diff)
 	}
 }
 
@@ -168,6 +183,25 @@ func readCases(t testing.TB) []string {
 	return strings.SplitAfter(strings.TrimSuffix(string(text), caseEnd), caseEnd)
 }
 
+// What Go has no objection to and TypeScript has.
+func TestTypeScriptNames(t *testing.T) {
+	for src, want := range map[string]string{
+		"//ankurah:model\ntype typeof struct{}\n":                                            "a.go:3:6: typeof is a word of TypeScript: give the model another name",
+		"//ankurah:model\ntype A struct{ A1, A_1 string }\n":                                 "a.go:3:20: A1 and A_1 are both called a1 in TypeScript: give one of them another name",
+		"//ankurah:model\ntype A struct {\n\tId string `ankurah:\"number\"`\n}\n":            "a.go:4:2: Id is called id in TypeScript, which is the entity's ID: give the field another name",
+		"//ankurah:model\ntype A struct{}\n//ankurah:model name=b\ntype AInput struct{}\n":   "a.go:5:6: AInput is generated for two models in TypeScript: give AInput another name",
+		"//ankurah:model name=b\ntype A struct{}\n//ankurah:model name=c\ntype b struct{}\n": "a.go:5:6: b names two models in TypeScript, A and b: give one of them another name",
+	} {
+		s := Source{Files: map[string][]byte{"a.go": []byte("package p\n" + src)}}
+		if _, err := Generate(s); err != nil {
+			t.Errorf("%s: %v", src, err)
+		}
+		if _, err := GenerateTypeScript(s); err == nil || err.Error() != want {
+			t.Errorf("%s\ngot:  %v\nwant: %s", src, err, want)
+		}
+	}
+}
+
 // Each case is a package, a line ----, and the errors that it gives.
 func TestErrors(t *testing.T) {
 	var out strings.Builder
@@ -221,6 +255,13 @@ func FuzzGenerate(f *testing.F) {
 		}
 		if err == nil && !bytes.HasPrefix(out, []byte(Header)) {
 			t.Fatalf("%s", out)
+		}
+		ts, tsErr := GenerateTypeScript(Source{Files: map[string][]byte{"a.go": a, "b.go": b}})
+		if es := (Errors)(nil); tsErr != nil && (!errors.As(tsErr, &es) || len(es) == 0) || err != nil && tsErr == nil {
+			t.Fatalf("Go: %v; TypeScript: %v", err, tsErr)
+		}
+		if tsErr == nil && !bytes.HasPrefix(ts, []byte(Header)) {
+			t.Fatalf("%s", ts)
 		}
 	})
 }

@@ -61,7 +61,14 @@ func (e *tsEmitter) printf(format string, args ...any) { fmt.Fprintf(&e.b, forma
 
 // checkNames reports what cannot be named in TypeScript as it is in Go.
 func (e *tsEmitter) checkNames() {
+	named := map[string]*model{} // by both of their names, as queries call them
 	for _, m := range e.g.models {
+		for _, name := range []string{m.name, m.collection} {
+			if first := named[name]; first != nil && first != m {
+				e.g.errorf(m.pos, "%s names two models in TypeScript, %s and %s: give one of them another name", name, first.name, m.name)
+			}
+			named[name] = m
+		}
 		if reserved[m.name] {
 			e.g.errorf(m.pos, "%s is a word of TypeScript: give the model another name", m.name)
 		}
@@ -78,7 +85,7 @@ func (e *tsEmitter) checkNames() {
 			case name == "id":
 				e.g.errorf(f.pos, "%s is called id in TypeScript, which is the entity's ID: give the field another name", f.name)
 			case o != nil:
-				e.g.errorf(f.pos, "%s and %s are both called %s in TypeScript: give one of them another name", f.name, o.name, name)
+				e.g.errorf(f.pos, "%s and %s are both called %s in TypeScript: give one of them another name", o.name, f.name, name)
 			}
 			first[name] = f
 		}
@@ -196,7 +203,7 @@ func (e *tsEmitter) model(m *model, describe string) {
 }
 
 func article(name string) string {
-	if strings.ContainsRune("AEIOUaeiou", rune(name[0])) {
+	if strings.ContainsRune("AEIOaeio", rune(name[0])) {
 		return "an " + name
 	}
 	return "a " + name

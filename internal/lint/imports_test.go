@@ -54,6 +54,7 @@ var rules = []struct {
 	{"webhost", []string{"storage", "storage/indexeddb", "storage/memory", "transport", "internal/inbox"}, "it hosts what a program gives it, not a node"},
 	{"internal/wire", []string{"pure"}, "messages are data"},
 	{"internal/core", []string{"pure", "storage", "policy", "internal/book", "internal/reactor", "internal/wire"}, "the state machine does no I/O of its own"},
+	{"internal/gen", nil, "it reads source code and writes some"},
 	{"internal/importer", []string{"pure"}, "it works through the public API, which is not counted here, on any engine"},
 	{"port", []string{"pure", "policy", "transport", "internal/core", "internal/wire"}, "it serves pages through the public API, which is not counted here; core and wire give it the codes of errors"},
 	{"", []string{"pure", "storage", "policy", "transport", "internal/book", "internal/reactor", "internal/core"}, "the root is the shell; engines are the user's choice"},

@@ -3,7 +3,7 @@ import { encode, idText } from "./codec.js";
 import { AnkurahError, ClosedError, errorOf } from "./errors.js";
 import type { Host } from "./host.js";
 import * as wire from "./messages.js";
-import type { Entity, IdOf, InputOf, Key, Model, Models, PatchOf, Row, RowOf, Selected, Which } from "./model.js";
+import type { Entity, IdOf, InputOf, Key, Model, Models, PatchOf, Row, RowOf, Selected, TextKey, Which } from "./model.js";
 import { collectionOf } from "./model.js";
 import { Query, pack, unpack } from "./query.js";
 import type { Rows } from "./query.js";
@@ -125,7 +125,7 @@ export class Client {
   /** A live query of one entity. */
   entity<W extends Model<any, any>>(model: W, id: Key<W>): Query<RowOf<W>>;
   entity<N extends keyof Models>(name: N, id: Key<N>): Query<Models[N]>;
-  entity<T = Row>(name: string, id: string): Query<T>;
+  entity<T = Row>(name: string, id: TextKey<T>): Query<T>;
   entity(model: Which, id: string): Query<any> {
     return this.query(model as string, "id = ?", id);
   }

@@ -6,7 +6,7 @@ export { onPort, remote } from "./host.js";
 export type { Handlers, Host, PortLike, RemoteOptions } from "./host.js";
 export { model } from "./model.js";
 export type {
-  Entity, EntityId, Field, Group, IdOf, InputOf, Inputs, Int64, Json, Key, Made, Model, Models, PatchOf, Ref, RefInput, Row, RowOf, Selected, Which,
+  Entity, EntityId, Field, Group, IdOf, InputOf, Inputs, Int64, Json, Key, Made, Model, Models, PatchOf, Ref, RefInput, Row, RowOf, Selected, TextKey, Which,
 } from "./model.js";
 export { Query, rowsOf } from "./query.js";
 export type { Rows, Status } from "./query.js";

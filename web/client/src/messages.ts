@@ -36,7 +36,7 @@ export interface Part {
 export interface Op {
   kind: 1 | 2 | 3 | 4;
   collection: string;
-  entity?: Uint8Array;
+  entity?: Uint8Array | undefined;
   fields: { key: string; value?: Uint8Array; made?: number }[];
 }
 

@@ -53,10 +53,10 @@ const known = new Map<string, Model<any, any>>();
 export function model<T = Row, I = Partial<Omit<T, "id">>>(
   name: string,
   collection: string,
-  fields: Readonly<Record<string, Field>>,
+  fields: { readonly [K in keyof Omit<T, "id">]?: Field },
   defaults?: Readonly<Partial<T>>,
 ): Model<T, I> {
-  const m = { name, collection, fields, defaults };
+  const m: Model<T, I> = { name, collection, fields: fields as Model["fields"], defaults };
   known.set(name, m).set(collection, m);
   return m;
 }
@@ -91,6 +91,9 @@ export type IdOf<W> = RowOf<W> extends { readonly id: infer I extends string } ?
 /** An ID to look an entity of W up by: any text, but no ID of another model. */
 export type Key<W> = IdOf<W> extends EntityId<infer N> ? string & { readonly [of]?: N } : string;
 
+/** An ID for a name that no generated code knows: no ID of a model, unless T says of which it may be. */
+export type TextKey<T> = string extends keyof T ? string & { readonly [of]?: never } : Key<Model<T>>;
+
 /** An entity of W: its ID, its row, or what a transaction creates. */
 export type Entity<W> = Key<W> | { readonly id: IdOf<W> };
 
@@ -110,7 +113,7 @@ export function defaultsOf(w: Which): object | undefined {
 }
 
 /** The stored key of a property, and its kind where it is known. */
-export function keyOf(w: Which, name: string): [key: string, kind?: Kind] {
+export function keyOf(w: Which, name: string): [key: string, kind: Kind | undefined] {
   const f = modelOf(w)?.fields[name];
   if (typeof f === "object") return [f[0], f[1]];
   return [name.replace(/[A-Z]/g, (c) => "_" + c.toLowerCase()), f];

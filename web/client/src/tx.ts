@@ -57,9 +57,10 @@ export class Tx {
     this.add({ kind: 4, model, id: idOf(entity), fields: {} });
   }
 
-  /** @internal Ends it: nothing is changed any more. */
+  /** @internal Ends it: nothing is changed any more. What is created comes first, since edits may refer to it. */
   end(): void {
     this.over = true;
+    this.ops.sort((a, b) => +!a.created - +!b.created);
     for (const o of this.ops) Object.freeze(o.fields);
   }
 

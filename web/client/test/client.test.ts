@@ -244,9 +244,38 @@ describe("transactions", () => {
     expect(q.get()[0]).toEqual({ id: id(1), title: "a", readTimes: 2 });
   });
 
+  test("what an edit returns takes changes until the function has returned", () => {
+    const { q } = watched("a");
+    let kept: { title?: string } = {};
+    quiet(
+      client.transact((tx) => {
+        kept = tx.edit(Post, q.get()[0]!, { readTimes: 1 });
+        kept.title = "b";
+      }),
+    );
+    expect(q.get()).toEqual([{ id: id(1), title: "b", readTimes: 1 }]);
+    expect(() => (kept.title = "late")).toThrow(TypeError);
+    expect(sent().ops).toMatchObject([{ kind: 2, fields: { title: "b", reads: 1 } }]);
+  });
+
+  test("names stand for the models that were described, with their keys and kinds", () => {
+    model("Described", "described_thing", { size: ["width", "float64"] }, { size: 7 });
+    quiet(client.transact((tx) => (tx.create("Described", { size: 3 }), tx.edit("described_thing", id(3), { size: 4 }))));
+    expect(sent().ops).toMatchObject([
+      { collection: "described_thing", fields: { width: 3 } },
+      { collection: "described_thing", fields: { width: 4 } },
+    ]);
+    const q = client.query("Described");
+    expect(client.query("described_thing")).toBe(q);
+    q.subscribe(() => {});
+    node.update([{ query: node.last(wire.OPEN).query, reset: true, rows: [{ id: id(1), place: 1, fields: { width: 2 } }, { id: id(2), place: 2 }] }]);
+    node.update([{ query: node.last(wire.OPEN).query, rows: [{ id: id(2), place: 2, fields: {} }] }]);
+    expect(q.get()).toEqual([{ id: id(1), size: 2 }, { id: id(2), size: 7 }]);
+  });
+
   test("a property set to null is gone", () => {
     const { q } = watched("a");
-    quiet(client.edit(Post, id(1), { title: null as never, readTimes: undefined }));
+    quiet(client.edit(Post, id(1), { title: null as never, readTimes: undefined as never }));
     expect(q.get()).toEqual([{ id: id(1) }]);
     expect(sent().ops[0].fields).toEqual({ title: null });
   });

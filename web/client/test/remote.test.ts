@@ -7,6 +7,9 @@ import { WebSocket as Ws } from "ws";
 import { Client, ConstraintError, NotFoundError, QueryError, VersionError, model, onPort, remote } from "../src/index.js";
 import type { Query } from "../src/index.js";
 
+import { Album, Artist } from "../../../internal/gen/testdata/golden/typescript/models.gen.js";
+import type { AlbumInput } from "../../../internal/gen/testdata/golden/typescript/models.gen.js";
+
 let server: ChildProcess;
 let url: string;
 const clients: Client[] = [];
@@ -84,6 +87,46 @@ test("two clients see what each does", async () => {
   await until(page, (r) => r.length === 1);
   page.loadMore(1);
   await until(page, (r) => r.length === 2);
+});
+
+const zero = {
+  artist: "", guests: [], year: 0, plays: 0, length: 0, live: false, tags: [], cover: new Uint8Array(),
+  released: new Date("0001-01-01T00:00:00Z"), extra: null, source: "", userIds: [],
+};
+
+// The golden TypeScript and the golden Go describe the same models.
+test("generated models are those of the server", async () => {
+  const a = connect();
+  const [goes] = await a.fetch(Album, "title = 'of Go'");
+  expect(goes).toEqual({ id: goes!.id, ...zero, name: "of Go", genre: "pop", serial: 0 });
+  const [old] = await a.fetch("Album", "title = 'old'");
+  expect(old).toEqual({ id: old!.id, ...zero, name: "old", genre: "rock", serial: 9007199254740993n });
+
+  const artist = await a.create("Artist", { name: "t4" });
+  const input: AlbumInput = {
+    name: "t4", artist, guests: [artist], year: 2001, plays: -(2n ** 60n), length: 3e9, genre: "hip hop", mood: "sad", rating: 3, live: true,
+    tags: ["x"], cover: Uint8Array.of(1, 2), released: new Date(12345), boughtAt: new Date(-1), extra: { a: [1, null] }, notes: [true],
+    source: artist, userIds: [artist], serial: 7,
+  };
+  const id = await a.create(Album, input);
+  const q = connect().query("Album", "artist.name = ? AND rating > 2.5 AND plays < 0", "t4");
+  expect(await until(q, (r) => r.length === 1)).toEqual([{ id, ...input }]);
+  // What was read can be written, a reference to nothing too.
+  const { id: _id, ...read } = goes!;
+  const again = await a.create(Album, { ...read, name: "t4 again" });
+  expect((await a.fetch(Album, "id = ?", again))[0]).toEqual({ ...read, id: again, name: "t4 again" });
+
+  await a.transact((tx) => {
+    const m = tx.edit(Album, q.get()[0]!);
+    m.artist = tx.create(Artist, { name: "t4" });
+    m.rating = null;
+    m.year = 2002;
+  }, { confirmed: true });
+  await expect(a.create(Album, { ...input, genre: "jazz" as never })).rejects.toThrow(/genre/);
+  const [edited] = await a.fetch(Album, "id = ?", id);
+  const { rating: _, ...rest } = input;
+  expect(edited).toEqual({ id, ...rest, year: 2002, artist: edited!.artist });
+  expect(edited!.artist).not.toBe(artist);
 });
 
 test("a refused edit is taken back", async () => {

@@ -2,7 +2,7 @@
 // they survive StrictMode's second mount, a component that suspends before it
 // mounts, and a move from one component to another.
 import { rowsOf } from "@ankurah/client";
-import type { Arg, Client, Connection, Key, Model, Models, Query, Row, RowOf, Rows, Selected, Signal, Snapshot, Tx, Which } from "@ankurah/client";
+import type { Arg, Client, Connection, Key, Model, Models, Query, Row, RowOf, Rows, Selected, Signal, Snapshot, TextKey, Tx, Which } from "@ankurah/client";
 import { createContext, createElement, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import type { ReactNode } from "react";
 
@@ -87,7 +87,7 @@ export function useSuspenseQuery(model: Which, text?: string, ...args: readonly 
 /** One entity: undefined while it is not known, null if it is not there. Without an ID it is null. */
 export function useEntity<W extends Model<any, any>>(model: W, id: Key<W> | null | undefined): RowOf<W> | null | undefined;
 export function useEntity<N extends keyof Models>(name: N, id: Key<N> | null | undefined): Models[N] | null | undefined;
-export function useEntity<T = Row>(name: string, id: string | null | undefined): T | null | undefined;
+export function useEntity<T = Row>(name: string, id: TextKey<T> | null | undefined): T | null | undefined;
 export function useEntity(model: Which, id: string | null | undefined): any {
   const client = useClient();
   const rows = useLive(id ? client.entity<any>(model as string, id) : nobody);
