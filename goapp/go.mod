@@ -43,4 +43,6 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
+tool github.com/ankurah/ankurah-go/cmd/ankurah-gen
+
 replace github.com/ankurah/ankurah-go => ../

@@ -39,6 +39,7 @@ func openEngine(ctx context.Context) (storage.Engine, error) {
 	engine, err := indexeddb.Open(ctx, "todo", nil)
 	switch {
 	case errors.Is(err, storage.ErrLocked):
+		kept.Set(false)
 		return memory.New(), nil
 	case err != nil:
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/goapp"
 	"github.com/ankurah/ankurah-go/goapp/examples/todo/model"
+	"github.com/ankurah/ankurah-go/signal"
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 )
 
@@ -18,6 +19,9 @@ var tabs = []struct{ name, query string }{
 	{"Open", "done = false ORDER BY added_at"},
 	{"Done", "done = true ORDER BY added_at"},
 }
+
+// kept says that this tab has the browser's database.
+var kept = signal.NewComparable(true)
 
 // page is all there is to see.
 type page struct {
@@ -38,6 +42,12 @@ func (p *page) Render() app.UI {
 				AutoComplete(false).AutoFocus(true).OnInput(p.ValueTo(&p.title)),
 			app.Button().Type("submit").Disabled(strings.TrimSpace(p.title) == "").Text("Add"),
 		),
+		goapp.UseSignal(kept).Body(func(kept bool) app.UI {
+			if kept {
+				return app.Text("")
+			}
+			return app.P().Class("hint").Text("Another tab keeps the list. What is done here while offline is lost with this tab.")
+		}),
 		app.If(p.err != nil, func() app.UI { return app.P().Class("error").Attr("role", "alert").Text(p.err) }),
 		app.Nav().Body(app.Range(tabs).Slice(func(k int) app.UI {
 			return app.Button().Type("button").Class("tab").Aria("pressed", k == p.tab).Text(tabs[k].name).

@@ -131,6 +131,8 @@ test("two browsers see what each does; pages are loaded again, with a server and
   // Another tab of the same browser has no database of its own.
   const c = await openTab(0);
   await c.shows("+milk", "+salt", "pepper");
+  await c.says(".hint", "Another tab keeps the list.");
+  assert.equal(await a.page.locator(".hint").count(), 0);
   await c.page.getByRole("button", { name: "Remove what is done" }).click();
   for (const tab of [a, b, c]) await tab.shows("pepper");
   await c.says(".badge", "Saved");
