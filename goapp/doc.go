@@ -24,6 +24,14 @@
 // their model stand for each other only where go-app takes one for the other:
 // those of one type at one place.
 //
+// # Event handlers
+//
+// go-app keeps the handler of an element that it updates if its function and
+// its app.EventScope are the same. A handler that is made in a Body and uses what
+// is shown needs a scope that says so, such as the ID of its row:
+//
+//	app.Button().OnClick(func(ctx app.Context, _ app.Event) { remove(ctx, t.ID()) }, app.EventScope(t.ID()))
+//
 // # Ordering and ownership
 //
 // Functions given to Body run on the goroutine of the user interface, as Render

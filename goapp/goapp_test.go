@@ -19,14 +19,33 @@ import (
 
 var notes = ankurah.Dynamic("note")
 
-// counted is notes, and counts the queries that are asked.
-type counted struct{ queries int }
+// counted is notes, and counts the queries that are asked. With a gate, what is
+// asked comes out of it and waits; it is answered whether anybody still wants
+// the answer or not.
+type counted struct {
+	queries int
+	gate    chan waiting
+}
+
+// waiting is a query that waits until it may go on; then it can be had.
+type waiting struct {
+	on     chan struct{}
+	answer chan *ankurah.LiveQuery[ankurah.Record]
+}
 
 func (c *counted) Name() string { return notes.Name() }
 
 func (c *counted) Query(ctx context.Context, s *ankurah.Session, query string, args ...any) (*ankurah.LiveQuery[ankurah.Record], error) {
 	c.queries++
-	return notes.Query(ctx, s, query, args...)
+	if c.gate == nil {
+		return notes.Query(ctx, s, query, args...)
+	}
+	w := waiting{make(chan struct{}), make(chan *ankurah.LiveQuery[ankurah.Record], 1)}
+	c.gate <- w
+	<-w.on
+	q, err := notes.Query(context.Background(), s, query, args...)
+	w.answer <- q
+	return q, err
 }
 
 // page is what stands around the components under test. Its fields are what
@@ -275,6 +294,19 @@ func TestDismountingBeforeItBegins(t *testing.T) {
 	if now := w.node.LiveQueries(); len(now) != 1 {
 		t.Errorf("open: %+v", now)
 	}
+}
+
+// A query that is answered when nobody wants it any more is closed.
+func TestDismountingMeanwhile(t *testing.T) {
+	w := newWorld(t, query)
+	w.asked.gate = make(chan waiting)
+	w.load()
+	w.engine.ConsumeAll() // it is mounted
+	asked := <-w.asked.gate
+	w.change(func(p *page) { p.gone = true })
+	w.until("gone")
+	close(asked.on)
+	<-(<-asked.answer).Done()
 }
 
 func TestFailures(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/goapp"
@@ -24,7 +25,7 @@ var db = goapp.Open(func(ctx context.Context) (*ankurah.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := wsclient.Dial(node, "/ankurah", nil); err != nil {
+	if _, err := wsclient.Dial(node, "/ankurah", &wsclient.Options{MaxBackoff: 2 * time.Second}); err != nil {
 		return nil, err
 	}
 	if err := node.WaitReady(ctx); err != nil {
@@ -34,9 +35,17 @@ var db = goapp.Open(func(ctx context.Context) (*ankurah.Session, error) {
 })
 
 // openEngine opens the browser's database, which one tab can have. Another one
-// works in memory, with what the server has.
+// works in memory, with what the server has. A page that is loaded again may
+// still find the one before it.
 func openEngine(ctx context.Context) (storage.Engine, error) {
-	engine, err := indexeddb.Open(ctx, "todo", nil)
+	var engine *indexeddb.Engine
+	var err error
+	for range 5 {
+		if engine, err = indexeddb.Open(ctx, "todo", nil); !errors.Is(err, storage.ErrLocked) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	switch {
 	case errors.Is(err, storage.ErrLocked):
 		kept.Set(false)

@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -93,16 +94,7 @@ func newHandler(wasm string) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: build it with GOOS=js GOARCH=wasm go build -o %s", err, wasm)
 	}
-	files := &assets{FS: http.FileServerFS(web), program: program}
-	var zipped bytes.Buffer
-	w := gzip.NewWriter(&zipped)
-	if _, err := w.Write(program); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	files.zipped = zipped.Bytes()
+	files := &assets{FS: http.FileServerFS(web), program: program, zipped: sync.OnceValue(func() []byte { return zip(program) })}
 	sum := sha256.New()
 	sum.Write(program)
 	for _, name := range []string{"web/todo.css", "web/icon.svg", "web/icon-192.png", "web/icon-512.png"} {
@@ -129,13 +121,22 @@ func newHandler(wasm string) (http.Handler, error) {
 	}, nil
 }
 
+func zip(b []byte) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, _ = w.Write(b) // a buffer takes everything
+	_ = w.Close()
+	return out.Bytes()
+}
+
 //go:embed web
 var web embed.FS
 
 // assets are the files of the page, by the paths of go-app: /web/… .
 type assets struct {
-	FS              http.Handler
-	program, zipped []byte
+	FS      http.Handler
+	program []byte
+	zipped  func() []byte
 }
 
 // Resolve makes it an [app.ResourceResolver]: paths are as they are.
@@ -149,7 +150,7 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := a.program
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		w.Header().Set("Content-Encoding", "gzip")
-		body = a.zipped
+		body = a.zipped()
 	}
 	w.Header().Set("Content-Type", "application/wasm")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
