@@ -12,9 +12,9 @@
 //		})
 //	}
 //
-// [UseQuery], [UseEntity], [UseStatus] and [UseSignal] make components that call
-// the function given to Body whenever what they show has changed, and when the
-// component around them is rendered. They begin when they are mounted and end
+// [UseQuery], [UseAggregate], [UseEntity], [UseStatus] and [UseSignal] make
+// components that call the function given to Body whenever what they show has
+// changed, and when the component around them is rendered. They begin when they are mounted and end
 // when they are dismounted. [Update] makes a transaction from an event handler.
 //
 // # Arguments

@@ -296,6 +296,32 @@ func TestDismountingBeforeItBegins(t *testing.T) {
 	}
 }
 
+func TestAnAggregateFollowsCommits(t *testing.T) {
+	w := newWorld(t, func(w *world, p *page) app.UI {
+		return goapp.UseAggregate(w.db, notes, "SELECT COUNT(*) WHERE text LIKE ?", p.text).Body(func(rows goapp.Rows[ankurah.Group]) app.UI {
+			return app.Div().Body(rows.Each(func(g ankurah.Group) app.UI {
+				n, _ := g.Get("COUNT(*)")
+				return app.Text(n)
+			}), app.If(rows.Err != nil, func() app.UI { return app.Text(" failed") }))
+		})
+	})
+	w.page.text = "a%"
+	w.add("a1")
+	w.load()
+	w.until("1")
+	a := w.add("a2")
+	w.until("2")
+	w.remove(a)
+	w.until("1")
+	w.change(func(p *page) { p.text = "b%" })
+	w.until("0")
+	w.change(func(p *page) { p.gone = true })
+	w.until("gone")
+	if now := w.node.LiveQueries(); len(now) != 0 {
+		t.Errorf("open: %+v", now)
+	}
+}
+
 // A query that is answered when nobody wants it any more is closed.
 func TestDismountingMeanwhile(t *testing.T) {
 	w := newWorld(t, query)

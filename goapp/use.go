@@ -38,7 +38,7 @@ func (u Use[T]) Body(f func(T) app.UI) app.UI {
 	return &bound[T]{Spec: &u.spec}
 }
 
-// Rows are the rows of a query at one moment.
+// Rows are the rows of a query, or the groups of an aggregate, at one moment.
 type Rows[V any] struct {
 	All []V // in their order; not to be changed
 	// Pending: there is no answer yet; All is empty, or of other arguments.
@@ -59,17 +59,56 @@ func (r Rows[V]) Each(f func(V) app.UI) app.UI {
 // [ankurah.Collection.Fetch]; arguments are compared with those of before by
 // what they are, so that only other ones make another query.
 func UseQuery[V ankurah.AnyView](s *Session, m Model[V], query string, args ...any) Use[Rows[V]] {
-	return Use[Rows[V]]{spec[Rows[V]]{
-		asked: asked{s, m.Name(), query, args},
-		open: func(ctx context.Context, changed func()) (func() Rows[V], func(), error) {
-			q, err := live(ctx, s, m, changed, query, args...)
+	return useRows(asked{s, m.Name(), query, args}, func(ctx context.Context, changed func()) (liveRows[V], error) {
+		q, err := live(ctx, s, m, changed, query, args...)
+		return q, err
+	})
+}
+
+// Aggregator is what is asked for groups: an [ankurah.Collection].
+type Aggregator interface {
+	Name() string
+	QueryAggregate(ctx context.Context, s *ankurah.Session, query string, args ...any) (*ankurah.LiveAggregate, error)
+}
+
+// UseAggregate shows the groups of a live aggregate, such as
+// SELECT COUNT(*) GROUP BY author, in all else as [UseQuery] does.
+func UseAggregate(s *Session, m Aggregator, query string, args ...any) Use[Rows[ankurah.Group]] {
+	return useRows(asked{s, m.Name(), query, args}, func(ctx context.Context, changed func()) (liveRows[ankurah.Group], error) {
+		session, err := s.Wait(ctx)
+		if err != nil {
+			return nil, err
+		}
+		q, err := m.QueryAggregate(ctx, session, query, args...)
+		if err != nil {
+			return nil, err
+		}
+		q.OnChange(func([]ankurah.GroupChange) { changed() })
+		q.OnStatus(changed)
+		return q, nil
+	})
+}
+
+// liveRows is a live query or a live aggregate.
+type liveRows[R any] interface {
+	Rows() []R
+	Synced() bool
+	Err() error
+	Close()
+}
+
+func useRows[R any](a asked, open func(ctx context.Context, changed func()) (liveRows[R], error)) Use[Rows[R]] {
+	return Use[Rows[R]]{spec[Rows[R]]{
+		asked: a,
+		open: func(ctx context.Context, changed func()) (func() Rows[R], func(), error) {
+			q, err := open(ctx, changed)
 			if err != nil {
 				return nil, nil, err
 			}
-			return func() Rows[V] { return Rows[V]{All: q.Rows(), Synced: q.Synced(), Err: q.Err()} }, q.Close, nil
+			return func() Rows[R] { return Rows[R]{All: q.Rows(), Synced: q.Synced(), Err: q.Err()} }, q.Close, nil
 		},
-		pending: func(was Rows[V]) Rows[V] { was.Pending, was.Err = true, nil; return was },
-		failed:  func(was Rows[V], err error) Rows[V] { return Rows[V]{All: was.All, Err: err} },
+		pending: func(was Rows[R]) Rows[R] { was.Pending, was.Err = true, nil; return was },
+		failed:  func(was Rows[R], err error) Rows[R] { return Rows[R]{All: was.All, Err: err} },
 	}}
 }
 

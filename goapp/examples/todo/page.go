@@ -55,7 +55,7 @@ func (p *page) Render() app.UI {
 		})),
 		goapp.UseQuery(db, model.Todos, tabs[p.tab].query).Body(p.list),
 		app.Footer().Body(
-			goapp.UseQuery(db, model.Todos, "done = false").Body(func(open goapp.Rows[model.TodoView]) app.UI {
+			goapp.UseAggregate(db, model.Todos, "SELECT COUNT(*) WHERE done = false").Body(func(open goapp.Rows[ankurah.Group]) app.UI {
 				return app.Span().Class("left").Text(left(open))
 			}),
 			app.Button().Type("button").Class("plain").Text("Remove what is done").OnClick(p.clear),
@@ -80,15 +80,15 @@ func badge(s goapp.Status) app.UI {
 	return app.Span().Class("badge", kind).Attr("role", "status").Text(text)
 }
 
-func left(open goapp.Rows[model.TodoView]) string {
-	switch n := len(open.All); {
-	case open.Pending:
+func left(open goapp.Rows[ankurah.Group]) string {
+	var n int
+	switch {
+	case len(open.All) == 0:
 		return ""
-	case n == 1:
-		return "1 left"
-	default:
-		return fmt.Sprintf("%d left", n)
+	case open.All[0].Scan(&n) != nil:
+		return "?"
 	}
+	return fmt.Sprintf("%d left", n)
 }
 
 func (p *page) list(todos goapp.Rows[model.TodoView]) app.UI {
