@@ -276,6 +276,9 @@ func (w *World) checkAlike() error {
 		for _, q := range n.queries {
 			q.checkFresh()
 		}
+		for _, q := range n.totals {
+			q.checkFresh()
+		}
 	}
 	return nil
 }

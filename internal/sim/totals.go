@@ -106,7 +106,7 @@ func (q *total) Synced(bool) {}
 // count begins or ends a live aggregate.
 func (w *World) count(n *node) {
 	if w.chance(20) {
-		n = w.server
+		n = w.someServer()
 	}
 	if n.core == nil {
 		return
@@ -133,10 +133,10 @@ func (w *World) count(n *node) {
 // checkFresh holds the groups of the server's aggregates against a read, at a
 // moment when nothing is under way (S52).
 func (q *total) checkFresh() {
-	if !q.ready || q.failed != nil || q.n != q.n.w.server {
+	if !q.ready || q.failed != nil || !q.n.isServer() {
 		return
 	}
-	want, err := q.n.w.groups(q.text, policy.Principal{})
+	want, err := q.n.answers(q.text, policy.Principal{})
 	if errors.Is(err, core.ErrClosed) {
 		return
 	}
@@ -152,7 +152,7 @@ func (q *total) checkServer() error {
 	if q.failed != nil {
 		return fmt.Errorf("aggregate %q: %w", q.text, q.failed)
 	}
-	want, err := q.n.w.groups(q.text, policy.Principal{Subject: "user"})
+	want, err := q.n.w.server.answers(q.text, policy.Principal{Subject: "user"})
 	if err != nil {
 		return err
 	}
@@ -162,9 +162,9 @@ func (q *total) checkServer() error {
 	return nil
 }
 
-// groups is what the server answers to an aggregate of somebody's.
-func (w *World) groups(text string, p policy.Principal) (string, error) {
-	c := w.server.core
+// answers is what a server answers to an aggregate of somebody's.
+func (n *node) answers(text string, p policy.Principal) (string, error) {
+	c := n.core
 	a, err := ankql.Limits{}.BindAggregateTemplateAcross(text, nil, c.Model, collection)
 	if err != nil {
 		return "", err
@@ -173,7 +173,7 @@ func (w *World) groups(text string, p policy.Principal) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	snap, err := c.Current()
+	snap, err := n.current()
 	if err != nil {
 		return "", err
 	}

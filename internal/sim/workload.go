@@ -108,6 +108,10 @@ var workloads = map[string]*workload{
 	"servers fall": {clients: 3, servers: 3, edits: usual, twice: 1, weights: map[string]int{
 		"edit": 45, "server edits": 20, "connect": 25, "ask": 8, "cut": 6, "crash": 3, "server crashes": 9, "store breaks": 9, "disk": 2, "feed": 6, "time": 4,
 	}},
+	"servers' totals": {clients: 3, servers: 3, texts: throughReferences, totals: slices.Concat(totals, totalsThroughReferences), twice: 1,
+		edits: edits{create: 20, remove: 10, refer: 45, require: 3, deny: 4, hide: 15, entities: 3}, weights: map[string]int{
+			"edit": 40, "server edits": 25, "connect": 14, "ask": 12, "count": 12, "select": 5, "cut": 4, "crash": 1, "server crashes": 2, "store breaks": 4, "feed": 3, "time": 3, "policy": 1,
+		}},
 	"servers' clocks": {clients: 3, servers: 3, edits: usual, skew: true, weights: map[string]int{
 		"edit": 45, "server edits": 25, "connect": 20, "ask": 8, "cut": 6, "crash": 1, "server crashes": 2, "store breaks": 2, "clock": 4, "feed": 6, "time": 6,
 	}},
