@@ -60,15 +60,17 @@ func (c *Core) answer(p *Peer, request uint64, job func(*answer) error, collecti
 			return
 		}
 		c.answered(p, at, [][]byte{wire.Append(nil, &wire.Fail{ID: request, Code: codeOf(err), Text: textOf(err)})})
-	}, job, collections...)
+	}, func() func(*answer) error { return job }, collections)
 }
 
-// answerAt is answer at a slot; fail is called in place of an answer.
-func (c *Core) answerAt(p *Peer, at *slot, request uint64, fail func(error), job func(*answer) error, collections ...string) {
-	c.makeAnswer(p, at, request, false, fail, job, collections)
+// answerAt is answer at a slot; fail is called in place of an answer. begin
+// returns the job, of this moment; it is called again for an answer that has to
+// be made once more.
+func (c *Core) answerAt(p *Peer, at *slot, request uint64, fail func(error), begin func() func(*answer) error, collections []string) {
+	c.makeAnswer(p, at, request, false, fail, begin, collections)
 }
 
-func (c *Core) makeAnswer(p *Peer, at *slot, request uint64, renewed bool, fail func(error), job func(*answer) error, collections []string) {
+func (c *Core) makeAnswer(p *Peer, at *slot, request uint64, renewed bool, fail func(error), begin func() func(*answer) error, collections []string) {
 	a := &answer{c: c, who: p.principal, id: request, renewed: renewed, filters: map[string]*filter{}}
 	narrowed := p.narrowed
 	var err error
@@ -82,10 +84,14 @@ func (c *Core) makeAnswer(p *Peer, at *slot, request uint64, renewed bool, fail 
 		fail(err)
 		return
 	}
+	job := begin()
 	once := func(renewed bool) { // more
 		c.whenWhole(func() {
-			p.postpone(at) // behind the commits that the later snapshot has
-			c.makeAnswer(p, at, request, renewed, fail, job, collections)
+			if p.ending || !at.open {
+				return
+			}
+			p.postpone(at) // behind the commits that the later answer has
+			c.makeAnswer(p, at, request, renewed, fail, begin, collections)
 		})
 	}
 	c.ex.Read(func(ctx context.Context) error {
@@ -534,8 +540,7 @@ type sub struct {
 
 // Ready answers the query with its rows.
 func (s *sub) Ready() {
-	rows, joined := s.q.Rows(), s.q.now().Joined()
-	s.rows = len(rows)
+	s.rows = len(s.q.Rows())
 	s.p.rows += s.rows
 	fail := func(err error) {
 		// Not here, where others are about to be shown the same result.
@@ -545,24 +550,27 @@ func (s *sub) Ready() {
 		fail(err)
 		return
 	}
-	for _, j := range joined {
-		s.refers(j)
-	}
 	known := s.known
 	s.known = nil
 	s.p.postpone(s.slot) // behind the commits that the rows have in them
-	s.c.answerAt(s.p, s.slot, s.id, fail, func(a *answer) error {
-		shown := rows
-		if a.renewed { // what is hidden by now is followed by its withdrawal
-			shown = slices.DeleteFunc(slices.Clone(rows), a.hidden)
+	s.c.answerAt(s.p, s.slot, s.id, fail, func() func(*answer) error {
+		rows, joined := s.q.Rows(), s.q.now().Joined()
+		for _, j := range joined {
+			s.refers(j)
 		}
-		err := a.result(s.sel.Collection, shown, known)
-		if err == nil {
-			err = a.companions(s.sel.Links, joined)
+		return func(a *answer) error {
+			shown := rows
+			if a.renewed { // what is hidden by now is followed by its withdrawal
+				shown = slices.DeleteFunc(slices.Clone(rows), a.hidden)
+			}
+			err := a.result(s.sel.Collection, shown, known)
+			if err == nil {
+				err = a.companions(s.sel.Links, joined)
+			}
+			a.done()
+			return err
 		}
-		a.done()
-		return err
-	}, collections(s.sel)...)
+	}, collections(s.sel))
 }
 
 // collections returns those that a selection reads.
