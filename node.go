@@ -99,6 +99,7 @@ type Node struct {
 	random   randomSource
 	commits  sync.WaitGroup // commits under way
 	closing  bool
+	over     bool          // failed is closed
 	ready    []*wireConn   // with something to send
 	unready  error         // why the last connection to a durable node ended
 	conns    int           // connections
@@ -106,6 +107,8 @@ type Node struct {
 	ticking  chan struct{} // closed when the last one has ended
 	idle     *sync.Cond    // something was sent, or a connection ended
 	news     chan struct{} // closed at the next publication or change of a connection; nil while nobody waits
+
+	failed chan struct{} // closed when nothing can be committed any more
 
 	invalidated []*func([]string) // hear of Invalidate
 }
@@ -125,6 +128,7 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 	}
 	n := &Node{
 		queries: -1, // not told yet
+		failed:  make(chan struct{}),
 		limits:  Limits(limits),
 		engine:  engine,
 		log:     silent{},
@@ -167,6 +171,10 @@ func OpenNode(ctx context.Context, engine storage.Engine, opts *NodeOptions) (*N
 		return nil, errors.Join(err, snap.Close())
 	}
 	n.core.OnPublish(func() {
+		if n.core.Broken() != nil && !n.over {
+			n.over = true
+			close(n.failed)
+		}
 		n.tell()
 		n.idle.Broadcast() // who is busy may be so no more
 	})
@@ -224,6 +232,14 @@ func (n *Node) Close() error {
 	n.work.Wait()
 	return nil
 }
+
+// Failed is closed when the node commits nothing more, as [Node.Err] says: its
+// store has failed, or it was closed. It shows what it last showed until it is
+// closed. Where other servers have the same store it should be.
+func (n *Node) Failed() <-chan struct{} { return n.failed }
+
+// Err returns why the node commits nothing more, nil while it does.
+func (n *Node) Err() error { return n.alive() }
 
 // Session returns the node as principal p sees it.
 func (n *Node) Session(p policy.Principal) *Session { return &Session{n, p} }

@@ -30,6 +30,8 @@ type serveCommand struct {
 	Compression bool          `help:"Compress messages." env:"ANKURAH_COMPRESSION"`
 	Grace       time.Duration `help:"How long clients may take to leave when the server ends (${default})." default:"5s" env:"ANKURAH_GRACE" placeholder:"DURATION"`
 	Shared      bool          `help:"Let other servers that are started with --shared serve the same PostgreSQL store." env:"ANKURAH_SHARED"`
+	Outage      time.Duration `help:"How long commits wait for a PostgreSQL that is away, before the server gives up (${default})." default:"1m" env:"ANKURAH_OUTAGE" placeholder:"DURATION"`
+	Retention   time.Duration `help:"How long the feed of commits is kept, and how long a server of several may be stopped without being started anew (${default})." default:"168h" env:"ANKURAH_RETENTION" placeholder:"DURATION"`
 	Restored    bool          `help:"The files of the store were brought back from a copy: clients replace what they know of it. Not needed after ankurah backup or ankurah restore."`
 }
 
@@ -48,14 +50,14 @@ func (c *serveCommand) Run(a *app) (err error) {
 			err = errors.Join(err, closing)
 		}
 	}()
-	engine, err := a.openEngine(access{create: true, shared: c.Shared})
+	engine, err := a.openEngine(access{create: true, shared: c.Shared, outage: c.Outage})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
 	log := slog.New(slog.NewTextHandler(a.err, nil))
 	registry := prometheus.NewRegistry()
-	node, err := ankurah.OpenNode(a.ctx, engine, &ankurah.NodeOptions{Durable: true, Policy: agent, Logger: log, Metrics: prom.New(registry), Restored: c.Restored})
+	node, err := ankurah.OpenNode(a.ctx, engine, &ankurah.NodeOptions{Durable: true, Policy: agent, Logger: log, Metrics: prom.New(registry), Restored: c.Restored, FeedRetention: c.Retention})
 	if err != nil {
 		return err
 	}
@@ -69,7 +71,7 @@ func (c *serveCommand) Run(a *app) (err error) {
 	peers := wsserver.NewHandler(node, &wsserver.Options{Origins: c.Origin, Compression: c.Compression, Logger: log})
 	mux := http.NewServeMux()
 	mux.Handle("/ankurah", peers)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { health(w, r, engine) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { health(w, r, node) })
 	registry.MustRegister(prom.NewCollector(node), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	admin := a.admit(node, log)
@@ -80,10 +82,16 @@ func (c *serveCommand) Run(a *app) (err error) {
 	if _, err := fmt.Fprintf(a.out, "serving %s at ws://%s/ankurah\n", engine.Info().Location, l.Addr()); err != nil {
 		return errors.Join(err, srv.Close())
 	}
+	var over <-chan struct{}
+	if c.Shared { // others go on, and clients move on to them; else what there is can still be read
+		over = node.Failed()
+	}
 	select {
 	case err = <-served:
 		return err
 	case <-a.ctx.Done():
+	case <-over:
+		defer func(failed error) { err = errors.Join(failed, err) }(node.Err())
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.Grace)
 	defer cancel()
@@ -97,9 +105,13 @@ func (c *serveCommand) Run(a *app) (err error) {
 	return err
 }
 
-// health answers whether the store is within reach.
-func health(w http.ResponseWriter, r *http.Request, engine storage.Engine) {
-	if p, ok := engine.(storage.Pinger); ok {
+// health answers whether the node commits, and the store is within reach.
+func health(w http.ResponseWriter, r *http.Request, node *ankurah.Node) {
+	if node.Err() != nil {
+		http.Error(w, "the server commits nothing more: see its log", http.StatusServiceUnavailable)
+		return
+	}
+	if p, ok := node.Engine().(storage.Pinger); ok {
 		ctx, cancel := context.WithTimeout(r.Context(), connectTimeout)
 		defer cancel()
 		if err := p.Ping(ctx); err != nil {

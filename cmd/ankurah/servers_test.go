@@ -25,25 +25,25 @@ var things = ankurah.Dynamic("thing")
 
 // member is one of several servers of a database, each a process.
 type member struct {
-	cmd *exec.Cmd
-	url string
+	cmd  *exec.Cmd
+	url  string
+	errs strings.Builder // what it said, when it has ended
 }
 
-func (s *shell) member(db, listen string) *member {
+func (s *shell) member(db, listen string, more ...string) *member {
 	s.t.Helper()
-	m := &member{cmd: s.command("serve", "--permissive", "--shared", "--store", db, "--listen", listen)}
+	m := &member{cmd: s.command(append([]string{"serve", "--permissive", "--shared", "--store", db, "--listen", listen}, more...)...)}
 	out, err := m.cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var errs strings.Builder
-	m.cmd.Stderr = &errs
+	m.cmd.Stderr = &m.errs
 	if err := m.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		s.t.Fatal(err, m.cmd.Wait(), errs.String())
+		s.t.Fatal(err, m.cmd.Wait(), m.errs.String())
 	}
 	_, m.url, _ = strings.Cut(strings.TrimSpace(line), " at ")
 	return m
@@ -315,4 +315,75 @@ func TestServersKilled(t *testing.T) {
 		}
 	}
 	said(t, s.run("--store", db, "verify"))
+}
+
+// S62: a server whose database is away for longer than it waits ends, and says
+// why, so that its clients move on and whoever watches over it starts it again.
+func TestServerGivesUp(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	s := newShell(t)
+	database, err := pgtest.Start(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := database.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	m := s.member(database.URL("postgres"), "127.0.0.1:0", "--outage", "300ms")
+	u := newUser(ctx, t, 0, []*member{m})
+	if err := u.live.WaitSynced(ctx); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- m.cmd.Wait() }()
+	stop, stopped := make(chan struct{}), make(chan int)
+	go func() { // so that a commit is under way
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				stopped <- n
+				return
+			case <-time.After(time.Millisecond):
+			}
+			err := u.sess.Update(ctx, func(tx *ankurah.Tx) error {
+				_, err := things.Create(tx, &ankurah.Fields{"n": n})
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for over := false; !over; { // ctx ends what takes too long
+		time.Sleep(200 * time.Millisecond)
+		if err := database.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-ended:
+			if over = true; err == nil || !strings.Contains(m.errs.String(), "has stopped committing") {
+				t.Errorf("it ended with %v and said %s", err, m.errs.String())
+			}
+		case <-time.After(2 * time.Second): // no commit was under way
+		}
+		if err := errors.Join(database.Start(), ctx.Err()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	made := <-stopped
+	m = s.member(database.URL("postgres"), strings.TrimSuffix(strings.TrimPrefix(m.url, "ws://"), "/ankurah"))
+	defer m.kill(t)
+	for u.node.Stats().Pending > 0 {
+		if err := ctx.Err(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := u.live.WaitSynced(ctx); err != nil || len(u.live.Rows()) != made {
+		t.Errorf("%d rows, %d were made, %v", len(u.live.Rows()), made, err)
+	}
 }

@@ -101,6 +101,7 @@ type access struct {
 	create   bool // where there is none
 	readOnly bool
 	shared   bool // other servers may open it, too
+	outage   time.Duration
 }
 
 // openEngine opens the engine of the store that the flags name.
@@ -116,7 +117,7 @@ func (a *app) openEngine(how access) (storage.Engine, error) {
 		switch scheme {
 		case "pebble", "memory":
 		case "postgres", "postgresql":
-			e, err := postgres.Open(a.ctx, a.Store, &postgres.Options{ReadOnly: how.readOnly, Shared: how.shared})
+			e, err := postgres.Open(a.ctx, a.Store, &postgres.Options{ReadOnly: how.readOnly, Shared: how.shared, Outage: how.outage})
 			if err != nil {
 				return nil, err
 			}

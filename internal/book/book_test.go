@@ -2,8 +2,10 @@ package book
 
 import (
 	"bytes"
+	"reflect"
 	"testing"
 
+	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 )
 
@@ -14,7 +16,28 @@ func FuzzDecode(f *testing.F) {
 	f.Add(key, AppendProgress(nil, 3, 1<<40))
 	f.Add(key[:len(key)-1], AppendProgress(nil, 3, 1<<40)[:15])
 	f.Add([]byte{}, AppendTouched(AppendTouched(nil, Touched{"album", i, 1, 3}), Touched{"artist", i, 2, 2}))
+	p := Place{i, 3}
+	f.Add(AppendFeedKey(nil, p), AppendEntry(nil, event.TxID{9}, 1<<40))
+	f.Add(AppendFeedKey(nil, p), make([]byte, 16))
+	trim := &Trim{}
+	trim.Set(p)
+	trim.Drop(i)
+	trim.Set(Place{id.New(8, [8]byte{3}), 5})
+	f.Add([]byte(Trimmed), trim.Append(nil))
 	f.Fuzz(func(t *testing.T, key, val []byte) {
+		if e, err := DecodeEntry(key, val); err == nil {
+			if !bytes.Equal(AppendFeedKey(nil, e.Place)[len(Feed):], key[len(Feed):]) || len(val) > 16 && !bytes.Equal(AppendEntry(nil, e.Tx, e.Stamp), val) {
+				t.Errorf("feed entry %x %x comes back otherwise", key, val)
+			}
+		}
+		if trim, err := DecodeTrim(val); err == nil {
+			if again, err := DecodeTrim(trim.Append(nil)); err != nil || !reflect.DeepEqual(trim, again) {
+				t.Errorf("trimmed feeds %x come back otherwise: %v", val, err)
+			}
+			if _, all := trim.Since(0); all && trim.Dropped > MaxGone {
+				t.Errorf("trimmed feeds %x: %d have gone, and all are there", val, trim.Dropped)
+			}
+		}
 		if p, err := DecodeProgress(key, val); err == nil {
 			if !bytes.Equal(append([]byte(Position), p.Incarnation[:]...), key) || !bytes.Equal(AppendProgress(nil, p.Seq, p.Clock), val) {
 				t.Errorf("position %x %x comes back otherwise", key, val)
