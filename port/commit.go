@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	ankurah "github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/value"
 )
@@ -59,14 +60,49 @@ func (p *page) commit(m *commit) {
 
 // confirm says what a durable node makes of a transaction.
 func (p *page) confirm(m *commit) {
+	defer p.s.await(m.tx)()
 	err := p.s.node.Confirmed(p.ctx, m.tx)
 	rejected, refused := errors.AsType[*ankurah.RejectedError](err)
 	switch {
 	case err == nil:
 		p.acknowledge(&ack{tx: m.tx, confirmed: true})
 	case refused:
-		code, text := failure(rejected)
-		p.send(&refuse{m.tx, code, text})
+		p.rejected(rejected)
+		p.forget(m.tx)
+	}
+}
+
+// rejected says that a durable node refused a transaction.
+func (p *page) rejected(r *ankurah.RejectedError) {
+	code, text := failure(r)
+	p.send(&refuse{r.Tx, code, text})
+}
+
+// unawaited tells of transactions that are refused, or were, and that no page
+// waits for, since the one that made them is gone. The node forgets them: what
+// was told is not told again.
+func (p *page) unawaited() {
+	for r, err := range p.s.node.Rejected(p.ctx) {
+		if err != nil {
+			return // the node, or the page, is about to end
+		}
+		if p.s.awaited(r.Tx) {
+			continue
+		}
+		p.rejected(&ankurah.RejectedError{Tx: r.Tx, Reason: r.Reason})
+		_ = r.Discard(p.ctx) // if not, it is told once more
+	}
+}
+
+// forget discards a transaction that was refused, of which a page was told.
+func (p *page) forget(tx event.TxID) {
+	for r, err := range p.s.node.Rejected(p.ctx) {
+		if err == nil && r.Tx == tx {
+			err = r.Discard(p.ctx)
+		}
+		if err != nil {
+			return // it is told once more
+		}
 	}
 }
 

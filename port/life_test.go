@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -78,6 +79,73 @@ func TestPageOfAnEphemeralNode(t *testing.T) {
 		p.until("it is connected again", func() bool { return p.state.connected })
 	}
 	again.until("the other page hears it too", func() bool { return again.acks[good].confirmed })
+}
+
+// What is refused when no page waits for it is told to the next one, once; the
+// node keeps nothing of it.
+func TestRefusedMeanwhile(t *testing.T) {
+	c := ankurahtest.New(t, &ankurahtest.Options{Server: ankurah.NodeOptions{Constraints: []policy.Constraint{noBad{}}}})
+	phone := c.Client("alice")
+	s := NewServer(phone.Node, nil)
+	p := pageOf(t, s, "")
+	q := p.open(1, "note", "ORDER BY text")
+	p.until("it is synced", func() bool { return q.synced })
+	c.Cut(phone)
+	p.until("it is cut off", func() bool { return !p.state.connected })
+	bad := newTx()
+	p.commitAs(bad, creates("note", "text", "bad"))
+	p.until("it shows", func() bool { return len(q.order) == 1 })
+	check(t, p.conn.Close())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for s.awaited(bad) {
+		check(t, ctx.Err())
+		runtime.Gosched()
+	}
+	c.Heal(phone)
+	for phone.Node.Pending() > 0 {
+		news := phone.Node.News()
+		if phone.Node.Pending() == 0 {
+			break
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			t.Fatal("nothing was decided")
+		}
+	}
+	next := pageOf(t, s, "")
+	next.until("the next page is told", func() bool {
+		o := next.acks[bad]
+		return o != nil && o.code == "constraint" && strings.Contains(o.text, "it is bad")
+	})
+	// The page is told before the node forgets it.
+	for kept := 1; kept > 0; {
+		kept = 0
+		for _, err := range phone.Node.Rejected(ctx) {
+			check(t, err)
+			kept++
+		}
+	}
+	// So it is to a page that is there already.
+	c.Cut(phone)
+	next.until("it is cut off", func() bool { return !next.state.connected })
+	other := pageOf(t, s, "")
+	worse := newTx()
+	other.commitAs(worse, creates("note", "text", "bad"))
+	check(t, other.conn.Close())
+	for s.awaited(worse) {
+		check(t, ctx.Err())
+		runtime.Gosched()
+	}
+	c.Heal(phone)
+	next.until("the page is told", func() bool { return next.acks[worse] != nil && next.acks[worse].code == "constraint" })
+
+	last := pageOf(t, s, "")
+	created := last.made(creates("note", "text", "good")) // whatever comes first has come by then
+	if last.acks[bad] != nil || len(created) != 1 {
+		t.Errorf("it is told again: %+v", last.acks[bad])
+	}
 }
 
 type noBad struct{}

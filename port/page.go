@@ -206,10 +206,11 @@ func (p *page) watch() {
 	}
 }
 
-// follow tells the page of the node's connection.
+// follow tells the page of the node's connection, and of what was refused.
 func (p *page) follow() {
 	for {
 		news := p.s.node.News()
+		p.unawaited()
 		p.mu.Lock()
 		p.fresh = true
 		p.write()

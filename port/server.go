@@ -39,6 +39,7 @@ type Server struct {
 	draining   bool
 	empty      chan struct{} // closed when the last page is gone while draining
 	committing map[event.TxID]chan struct{}
+	awaiting   map[event.TxID]int // pages that wait for a durable node's word on it
 }
 
 var (
@@ -48,7 +49,7 @@ var (
 
 // NewServer returns a server of a node's data. The node stays the caller's.
 func NewServer(node *ankurah.Node, opts *Options) *Server {
-	s := &Server{node: node, pages: map[*page]struct{}{}, committing: map[event.TxID]chan struct{}{}}
+	s := &Server{node: node, pages: map[*page]struct{}{}, committing: map[event.TxID]chan struct{}{}, awaiting: map[event.TxID]int{}}
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -145,6 +146,29 @@ func (s *Server) alone(ctx context.Context, tx event.TxID) (release func(), err 
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// await notes that a page waits for a durable node's word on a transaction, until
+// the returned function is called.
+func (s *Server) await(tx event.TxID) (over func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.awaiting[tx]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.awaiting[tx]--; s.awaiting[tx] == 0 {
+			delete(s.awaiting, tx)
+		}
+	}
+}
+
+// awaited reports whether a page waits for a durable node's word on a
+// transaction.
+func (s *Server) awaited(tx event.TxID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.awaiting[tx] > 0
 }
 
 // collection returns the collection that a page means, which may also say the

@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 const common = {
-  resolve: { conditions: ["source"] },
-  ssr: { resolve: { conditions: ["source"], externalConditions: ["source"] } },
+  resolve: { conditions: ["ankurah-source"] },
+  ssr: { resolve: { conditions: ["ankurah-source"], externalConditions: ["ankurah-source"] } },
 };
 const react = "react/test/**/*.test.tsx";
 const limits = { testTimeout: 15_000, hookTimeout: 120_000, globalSetup: ["client/test/global.ts"] };

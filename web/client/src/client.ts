@@ -60,7 +60,8 @@ export class Client {
   private readonly state = new Source<Connection>({ status: "connecting", connected: false, pending: 0, subject: "", error: undefined });
   private readonly queries = new Map<string, Query>();
   private readonly opened = new Map<number, Query>();
-  private readonly refusals = new Set<(e: AnkurahError, tx: Tx) => void>();
+  private readonly refusals = new Set<(e: AnkurahError, tx?: Tx) => void>();
+  private readonly own = new Set<string>(); // refused transactions of this page
   private pending: Pending[] = [];
   private snapshot: Snapshot = {};
   private node: wire.State | undefined;
@@ -95,8 +96,11 @@ export class Client {
     this.end("closed", new ClosedError("closing", "the client is closed"));
   }
 
-  /** Calls f for each transaction that is refused, also after its promise was settled. */
-  onRefused(f: (error: AnkurahError, tx: Tx) => void): () => void {
+  /**
+   * Calls f for each transaction that is refused, also after its promise was settled; without tx for one that was made
+   * before this page was opened.
+   */
+  onRefused(f: (error: AnkurahError, tx?: Tx) => void): () => void {
     this.refusals.add(f);
     return () => this.refusals.delete(f);
   }
@@ -297,7 +301,9 @@ export class Client {
         const { tx, code, text } = wire.readRefuse(body);
         const p = this.pending.find((p) => p.id === tx);
         const error = errorOf(code, text);
-        if (p && !["closing", "overloaded", "not_ready"].includes(code)) this.refuse(p, error);
+        if (["closing", "overloaded", "not_ready"].includes(code)) break;
+        if (p) this.refuse(p, error);
+        else if (!this.own.has(tx)) for (const f of this.refusals) f(error);
         break;
       }
       case wire.BYE: {
@@ -354,6 +360,7 @@ export class Client {
 
   private refuse(p: Pending, error: AnkurahError): void {
     this.drop(p);
+    this.own.add(p.id);
     p.tx.refused = true;
     p.reject(error);
     for (const f of this.refusals) f(error, p.tx);

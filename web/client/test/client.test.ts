@@ -298,6 +298,15 @@ describe("transactions", () => {
     await sure;
     node.refuse(tx, "denied", "no");
     expect(refused).toHaveBeenCalledTimes(1);
+    node.refuse(tx, "denied", "no"); // told twice, heard once
+    expect(refused).toHaveBeenCalledTimes(1);
+  });
+
+  test("a refusal of what another page made is heard, without the transaction", () => {
+    const heard: unknown[] = [];
+    client.onRefused((error, tx) => heard.push([error.code, error.message, tx]));
+    node.refuse(id(99), "constraint", "no spam");
+    expect(heard).toEqual([["constraint", "no spam", undefined]]);
   });
 
   test("what is created can be referred to, at once and later", async () => {

@@ -11,7 +11,7 @@ test("the client and the hooks are at most 10 KB compressed", async () => {
     write: false,
     format: "esm",
     target: "es2022",
-    conditions: ["source"],
+    conditions: ["ankurah-source"],
     external: ["react"],
   });
   const size = gzipSync(outputFiles[0]!.contents, { level: 9 }).length;
