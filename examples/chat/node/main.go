@@ -1,0 +1,34 @@
+//go:build js
+
+// Command node is the chat's node in the browser: it holds copies of what the
+// page has looked at, works without the server, and syncs when it is there.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/ankurah/ankurah-go"
+	"github.com/ankurah/ankurah-go/examples/chat/model"
+	"github.com/ankurah/ankurah-go/port"
+	"github.com/ankurah/ankurah-go/storage"
+	"github.com/ankurah/ankurah-go/transport/wsclient"
+	"github.com/ankurah/ankurah-go/webhost"
+)
+
+func main() {
+	// The page is told why it could not start.
+	_ = webhost.Run(func(ctx context.Context, engine storage.Engine) (webhost.Accept, error) {
+		node, err := ankurah.OpenNode(ctx, engine, &ankurah.NodeOptions{Models: model.All})
+		if err != nil {
+			return nil, err
+		}
+		// src/ankurah.ts sets the variable.
+		opts := &wsclient.Options{Credential: []byte(os.Getenv("CHAT_USER")), MaxBackoff: 5 * time.Second}
+		if _, err := wsclient.Dial(node, "/ankurah", opts); err != nil {
+			return nil, err
+		}
+		return port.NewServer(node, nil).Accept, nil
+	})
+}
