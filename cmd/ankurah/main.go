@@ -57,6 +57,7 @@ type commandLine struct {
 	Dump    dumpCommand    `cmd:"" help:"Write all that the store holds to a file that any engine can be restored from."`
 	Restore restoreCommand `cmd:"" help:"Fill a new store from a dump."`
 	Verify  verifyCommand  `cmd:"" help:"Replay all events and compare what they lead to with what is stored."`
+	New     newCommand     `cmd:"" help:"Make a new project: a chat with a server in Go and pages in React, to build upon."`
 	Gen     genCommand     `cmd:"" passthrough:"" help:"Write the code of the models in a folder, with -ts TypeScript too: what ankurah-gen does."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
