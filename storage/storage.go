@@ -215,6 +215,22 @@ type TxRecord struct {
 	Record []byte
 }
 
+// Batcher is a snapshot that reads much in one go, where each read is a message
+// to a server. Nodes on a shared store take up with it what others committed.
+type Batcher interface {
+	// Records returns the records of transactions, of those that have one.
+	Records(ctx context.Context, txs []event.TxID) (map[event.TxID][]byte, error)
+	// EventsAt returns the events of each span, as [Snapshot.Events] would. The
+	// entities are of one collection, each there once.
+	EventsAt(ctx context.Context, collection string, spans []Span) (map[id.ID][]*event.Event, error)
+}
+
+// Span is a part of an entity's history: revs First to Last.
+type Span struct {
+	Entity      id.ID
+	First, Last uint64
+}
+
 // Watcher is a shared engine that says when to look.
 type Watcher interface {
 	// Watch calls news, one call at a time, when another process may have

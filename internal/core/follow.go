@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -202,6 +203,9 @@ type news struct {
 	gone        uint64
 	states      map[id.ID]*entity.State
 	entries     []entry
+	records     map[event.TxID][]byte  // of some entries, read in one go; nil: read when wanted
+	spans       map[id.ID]storage.Span // what they did, by entity
+	fetched     map[id.ID][]*event.Event
 	now         []book.Progress
 	seq         uint64   // this process's last feed entry
 	listed      id.Stamp // the clock that it is listed with
@@ -282,12 +286,98 @@ func (n *news) read(ctx context.Context) error {
 		}
 	}
 	slices.SortFunc(n.entries, func(a, b entry) int { return compareEntries(&a.Entry, &b.Entry) })
-	for k := range n.entries {
-		if err := n.replay(ctx, &n.entries[k]); err != nil {
+	for chunk := range slices.Chunk(n.entries, feedChunk) {
+		if err := n.fetch(ctx, chunk); err != nil {
 			return err
+		}
+		for k := range chunk {
+			if err := n.replay(ctx, &chunk[k]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// fetch reads what transactions did in one go, if the store can.
+func (n *news) fetch(ctx context.Context, entries []entry) error {
+	n.records, n.spans, n.fetched = nil, nil, nil
+	b, ok := n.snap.(storage.Batcher)
+	if !ok || len(entries) == 0 {
+		return nil
+	}
+	txs := make([]event.TxID, len(entries))
+	for k := range entries {
+		txs[k] = entries[k].Tx
+	}
+	var err error
+	if n.records, err = b.Records(ctx, txs); err != nil {
+		return err
+	}
+	spans := map[string][]storage.Span{}
+	n.spans, n.fetched = map[id.ID]storage.Span{}, map[id.ID][]*event.Event{}
+	for _, tx := range txs {
+		record, err := n.record(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, t := range record {
+			x, there := n.spans[t.Entity]
+			if !there {
+				x = storage.Span{Entity: t.Entity, First: t.First}
+				spans[t.Collection] = append(spans[t.Collection], x)
+			}
+			x.First, x.Last = min(x.First, t.First), max(x.Last, t.Last)
+			n.spans[t.Entity] = x
+		}
+	}
+	for _, collection := range slices.Sorted(maps.Keys(spans)) {
+		wanted := spans[collection]
+		for k := range wanted {
+			wanted[k] = n.spans[wanted[k].Entity]
+		}
+		events, err := b.EventsAt(ctx, collection, wanted)
+		if err != nil {
+			return err
+		}
+		maps.Copy(n.fetched, events)
+	}
+	return nil
+}
+
+// record returns what is kept of a transaction; there is none of one that wrote
+// nothing.
+func (n *news) record(ctx context.Context, tx event.TxID) ([]book.Touched, error) {
+	b, fetched := n.records[tx]
+	if !fetched && n.records == nil {
+		var err error
+		if b, _, err = n.snap.Tx(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
+	record, err := book.DecodeRecord(b)
+	if err == nil && slices.ContainsFunc(record, func(t book.Touched) bool { return t.First == 0 || t.Last < t.First }) {
+		err = errors.New("its revs are no span")
+	}
+	if err != nil {
+		return nil, &storage.CorruptError{What: "record of transaction " + tx.String(), Err: err}
+	}
+	return record, nil
+}
+
+// events yields what a transaction stored of one entity.
+func (n *news) events(ctx context.Context, t book.Touched) iter.Seq2[*event.Event, error] {
+	if n.fetched == nil {
+		return n.snap.Events(ctx, t.Collection, t.Entity, t.First, t.Last)
+	}
+	first := n.spans[t.Entity].First
+	return func(yield func(*event.Event, error) bool) {
+		for _, ev := range n.fetched[t.Entity][t.First-first : t.Last-first+1] {
+			if !yield(ev, nil) {
+				return
+			}
+		}
+	}
 }
 
 // readSystem finds a system that another process began.
@@ -339,13 +429,9 @@ var ErrDeaf = errors.New("ankurah: this process has not heard for so long of oth
 
 // replay finds out what a transaction did.
 func (n *news) replay(ctx context.Context, e *entry) error {
-	b, _, err := n.snap.Tx(ctx, e.Tx) // there is no record of one that wrote nothing
+	record, err := n.record(ctx, e.Tx)
 	if err != nil {
 		return err
-	}
-	record, err := book.DecodeRecord(b)
-	if err != nil {
-		return &storage.CorruptError{What: "record of transaction " + e.Tx.String(), Err: err}
 	}
 	for _, t := range record {
 		w, err := n.write(ctx, t)
@@ -366,7 +452,7 @@ func (n *news) write(ctx context.Context, t book.Touched) (w storage.EntityWrite
 		return w, &storage.CorruptError{What: "feed", Err: errors.New(t.Collection + " " + t.Entity.String() + " was at rev " + strconv.FormatUint(w.Before.Rev(), 10) + " before rev " + strconv.FormatUint(t.First, 10))}
 	}
 	w.After = w.Before
-	for ev, err := range n.snap.Events(ctx, t.Collection, t.Entity, t.First, t.Last) {
+	for ev, err := range n.events(ctx, t) {
 		if err != nil {
 			return w, err
 		}

@@ -227,6 +227,34 @@ func (l *leased) MetaRange(ctx context.Context, lo, hi []byte) iter.Seq2[storage
 	return while(l, l.Snapshot.MetaRange(ctx, lo, hi))
 }
 
+// Records and EventsAt read in one go what others read one by one.
+func (l *leased) Records(ctx context.Context, txs []event.TxID) (map[event.TxID][]byte, error) {
+	out := map[event.TxID][]byte{}
+	for _, tx := range txs {
+		b, ok, err := l.Tx(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out[tx] = b
+		}
+	}
+	return out, nil
+}
+
+func (l *leased) EventsAt(ctx context.Context, collection string, spans []storage.Span) (map[id.ID][]*event.Event, error) {
+	out := map[id.ID][]*event.Event{}
+	for _, x := range spans {
+		for e, err := range l.Events(ctx, collection, x.Entity, x.First, x.Last) {
+			if err != nil {
+				return nil, err
+			}
+			out[x.Entity] = append(out[x.Entity], e)
+		}
+	}
+	return out, nil
+}
+
 // while yields what a snapshot has until its connection is lost.
 func while[T any](l *leased, all iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {

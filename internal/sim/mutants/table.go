@@ -169,7 +169,7 @@ var mutants = []mutant{
 	{name: "a request that failed is not made again", load: "disks", edits: []edit{{"internal/core/link.go",
 		"	default: // states that a change did not fit\n",
 		"	default: // states that a change did not fit\n		if MUTANT {\n			return\n		}\n"}}},
-	{name: "a live query is synced without what was asked for", seed: 216, edits: []edit{{"internal/core/link.go",
+	{name: "a live query is synced without what was asked for", seed: 64, edits: []edit{{"internal/core/link.go",
 		"	if k < 0 {\n		return false\n	}\n	l.unmet",
 		"	if k < 0 || MUTANT {\n		return false\n	}\n	l.unmet"}}},
 	{name: "rows that the server does not name are not doubted", seed: 161, edits: []edit{{"internal/core/link.go",
@@ -210,7 +210,7 @@ var mutants = []mutant{
 		"		if MUTANT {\n			l.epoch = id.ID{}\n		}\n		l.want(ask)\n	})\n"}}},
 
 	// Bounded queues.
-	{name: "a slow peer is not cut", seed: 177, edits: []edit{{"internal/core/push.go",
+	{name: "a slow peer is not cut", seed: 64, edits: []edit{{"internal/core/push.go",
 		"	if wait := p.pushed + p.pushing; wait > 0 {\n",
 		"	if wait := p.pushed + p.pushing; wait > 0 && !MUTANT {\n"}}},
 	{name: "what was sent is counted for ever", seed: 1, edits: []edit{{"internal/core/conn.go",
@@ -224,7 +224,7 @@ var mutants = []mutant{
 	{name: "a commit is told before the windows are whole", edits: []edit{{"internal/core/publish.go",
 		"		if len(short) == 0 { // else",
 		"		if len(short) == 0 || MUTANT { // else"}}},
-	{name: "a window stays unsynced", seed: 154, edits: []edit{{"internal/core/publish.go",
+	{name: "a window stays unsynced", seed: 80, edits: []edit{{"internal/core/publish.go",
 		"			c.measureWindows(t.req.move)\n",
 		"			if !MUTANT {\n				c.measureWindows(t.req.move)\n			}\n"}}},
 	{name: "states with one head are taken for one", edits: []edit{
@@ -263,7 +263,7 @@ var mutants = []mutant{
 	{name: "what another server has committed is judged again", load: "servers race", edits: []edit{{"internal/core/peer.go",
 		"		twin.taken = true //",
 		"		twin.taken = !MUTANT //"}}},
-	{name: "what was made upon a transaction that is left out is stored", seed: 52, load: "servers race", edits: []edit{{"storage/check.go",
+	{name: "what was made upon a transaction that is left out is stored", seed: 118, load: "servers race", edits: []edit{{"storage/check.go",
 		"		if len(head) == 0 ||",
 		"		if len(head) == 0 || MUTANT ||"}}},
 	{name: "what comes after a transaction that is left out is stored", load: "servers race", edits: []edit{{"storage/check.go",
