@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,4 +188,125 @@ func TestFeedTellsWhatWasBefore(t *testing.T) {
 			t.Fatalf("edit %d: %+v", k, got)
 		}
 	}
+}
+
+// common is a store that several nodes have open; they hear of each other when
+// it says so.
+type common struct {
+	storage.Engine
+	mu    sync.Mutex
+	hears []func()
+	deaf  bool
+}
+
+func (c *common) Info() storage.Info {
+	info := c.Engine.Info()
+	info.Shared = true
+	return info
+}
+
+func (c *common) Commit(ctx context.Context, b *storage.Batch) (storage.Result, error) {
+	res, err := c.Engine.Commit(ctx, b)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.hears {
+		if !c.deaf {
+			go f()
+		}
+	}
+	return res, err
+}
+
+func (c *common) Watch(ctx context.Context, news func()) {
+	c.mu.Lock()
+	c.hears = append(c.hears, news)
+	c.mu.Unlock()
+	<-ctx.Done()
+}
+
+// S62: a server that has nothing to commit stays in the list of those that the
+// others listen to, as long as it hears of them; one that is gone leaves it. A
+// server that has heard of nothing for so long that the feeds no longer say what
+// it has missed stops, and as it begins anew it knows everything.
+func TestServersThatAreSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &common{Engine: memory.New()}
+		defer store.Close()
+		begin := func() *ankurah.Session {
+			n, err := ankurah.OpenNode(t.Context(), store, &ankurah.NodeOptions{Durable: true, Policy: policy.Permissive{}, FeedRetention: 5 * time.Hour, CacheSize: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := n.EnsureSystem(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return n.Session(policy.Principal{Subject: "tester"})
+		}
+		listed := func() (n int) {
+			snap, err := store.Snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer snap.Close()
+			for _, err := range snap.MetaRange(t.Context(), []byte("position/\x00"), []byte("position0")) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				n++
+			}
+			return n
+		}
+		a, b, gone := begin(), begin(), begin()
+		create(t, b, ankurah.Fields{"name": "of b"})
+		create(t, gone, ankurah.Fields{"name": "of another"})
+		synctest.Wait()
+		if err := gone.Node().Close(); err != nil {
+			t.Fatal(err)
+		}
+		work := func(hours int) {
+			for range 4 * hours {
+				time.Sleep(15 * time.Minute)
+				create(t, a, ankurah.Fields{"name": "of a"})
+				synctest.Wait()
+			}
+		}
+		work(20)
+		if n := listed(); n != 2 {
+			t.Errorf("%d servers are listed", n)
+		}
+		create(t, b, ankurah.Fields{"name": "of b again"})
+		synctest.Wait()
+		if n, err := albums.Count(t.Context(), a, "name LIKE 'of b%'"); err != nil || n != 2 {
+			t.Errorf("the other server shows %d, %v", n, err)
+		}
+
+		store.mu.Lock()
+		store.deaf = true
+		store.mu.Unlock()
+		work(20)
+		tx := b.Begin()
+		if _, err := albums.Create(tx, &ankurah.Fields{"name": "of b, late"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Commit(t.Context()); err == nil || !strings.Contains(err.Error(), "has not heard for so long of others") {
+			t.Errorf("a commit of who has missed much: %v", err)
+		}
+		<-b.Node().Failed()
+		if b.Node().Err() == nil {
+			t.Error("it has failed and does not say why")
+		}
+		late := begin()
+		all, err := albums.Count(t.Context(), a, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := albums.Count(t.Context(), late, ""); err != nil || n < all {
+			t.Errorf("a new server shows %d of %d, %v", n, all, err)
+		}
+		for _, s := range []*ankurah.Session{a, b, late} {
+			if err := s.Node().Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }
