@@ -6,6 +6,7 @@ import (
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 )
 
 // ChangeKind is what happened to a row of a live query.
@@ -103,7 +104,7 @@ func coalesce(first, then []reactor.RowChange, sel *ankql.Selection) []reactor.R
 		out[k] = follow(out[k], c)
 	}
 	out = slices.DeleteFunc(out, func(c reactor.RowChange) bool { return c.Kind == 0 })
-	slices.SortStableFunc(out, func(a, b reactor.RowChange) int {
+	sorting.Stable(out, func(a, b reactor.RowChange) int {
 		if c := stayed(a) - stayed(b); c != 0 || a.After == nil {
 			return c
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
 )
@@ -397,7 +398,7 @@ func (o overlay) Scan(ctx context.Context, sel *ankql.Selection) iter.Seq2[*enti
 				own = append(own, s)
 			}
 		}
-		slices.SortFunc(own, func(a, b *entity.State) int { return sel.Compare(a, b) })
+		sorting.Sort(own, func(a, b *entity.State) int { return sel.Compare(a, b) })
 		stored := *sel
 		if stored.Limit >= 0 {
 			stored.Limit += len(o.tx.order)

@@ -2,9 +2,8 @@ package ankurah
 
 import (
 	"iter"
-	"maps"
-	"slices"
 
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/value"
 )
@@ -101,7 +100,7 @@ func Dynamic(collection string) Collection[Fields, Record, *Edit] {
 		View:       func(v View) Record { return Record{v} },
 		Edit:       func(m Mutable) *Edit { return &Edit{m} },
 		Fill: func(m Mutable, f *Fields) {
-			for _, k := range slices.Sorted(maps.Keys(*f)) {
+			for _, k := range sorting.Keys(*f) {
 				// The transaction remembers the error.
 				_ = m.setAny(k, (*f)[k])
 			}

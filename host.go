@@ -7,6 +7,7 @@ import (
 
 	"github.com/ankurah/ankurah-go/internal/book"
 	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/policy"
 )
 
@@ -85,7 +86,7 @@ func (n *Node) Committed(ctx context.Context, tx TxID) (created []ID, ok bool, e
 		n.mu.Lock()
 		created, ok = n.core.Creations(tx)
 		n.mu.Unlock()
-		slices.SortFunc(created, ID.Compare)
+		sorting.Sort(created, ID.Compare)
 		return created, ok, nil
 	}
 	var record []byte
@@ -105,7 +106,7 @@ func (n *Node) Committed(ctx context.Context, tx TxID) (created []ID, ok bool, e
 			created = append(created, t.Entity)
 		}
 	}
-	slices.SortFunc(created, ID.Compare)
+	sorting.Sort(created, ID.Compare)
 	return created, true, nil
 }
 

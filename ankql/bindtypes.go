@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -295,7 +296,7 @@ func (e *In) prepare() {
 			e.sorted = append(e.sorted, v)
 		}
 	}
-	slices.SortFunc(e.sorted, value.Compare)
+	sorting.Sort(e.sorted, value.Compare)
 }
 
 // alignAll aligns x with each of ys, which it changes in place. A literal x

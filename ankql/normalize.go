@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -180,7 +181,7 @@ func sorted(parts []Expr) []Expr {
 	for k, x := range parts {
 		all[k] = printed{x, PrintExpr(x)}
 	}
-	slices.SortStableFunc(all, func(a, b printed) int { return cmp.Compare(a.text, b.text) })
+	sorting.Stable(all, func(a, b printed) int { return cmp.Compare(a.text, b.text) })
 	all = slices.CompactFunc(all, func(a, b printed) bool { return a.text == b.text && equalExpr(a.Expr, b.Expr) })
 	out := make([]Expr, len(all))
 	for k, x := range all {

@@ -2,12 +2,12 @@ package entity
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/property"
 	"github.com/ankurah/ankurah-go/property/lww"
 	"github.com/ankurah/ankurah-go/schema"
@@ -265,7 +265,7 @@ func SetDeleted(deleted bool) event.Operation { return lww.Set(Deleted, value.Bo
 
 // SortOps sorts operations as events hold them.
 func SortOps(ops []event.Operation) {
-	slices.SortFunc(ops, event.Operation.Compare)
+	sorting.Sort(ops, event.Operation.Compare)
 }
 
 type genesisError struct {

@@ -1,7 +1,7 @@
 package id
 
 import (
-	"slices"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 )
 
 // radixFrom is the number of elements from which sorting by digits is faster
@@ -15,7 +15,7 @@ const radixFrom = 128
 func SortBy[T any](s []T, key func(T) ID) {
 	byID := func(a, b T) int { return key(a).Compare(key(b)) }
 	if len(s) < radixFrom {
-		slices.SortFunc(s, byID)
+		sorting.Sort(s, byID)
 		return
 	}
 	type item struct {
@@ -60,7 +60,7 @@ func SortBy[T any](s []T, key func(T) ID) {
 			end++
 		}
 		if end-first > 1 {
-			slices.SortFunc(s[first:end], byID)
+			sorting.Sort(s[first:end], byID)
 		}
 		first = end
 	}

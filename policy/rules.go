@@ -3,14 +3,13 @@ package policy
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/value"
 )
@@ -58,7 +57,7 @@ type rulesAgent struct {
 // the collection, the rule and the place in the condition.
 func (r Rules) Agent() (Agent, error) {
 	a := &rulesAgent{credentials: r.Credentials, collections: map[string][]compiled{}}
-	for _, name := range slices.Sorted(maps.Keys(r.Collections)) {
+	for _, name := range sorting.Keys(r.Collections) {
 		a.collections[name] = nil // named, so that "*" does not hold for it
 		for k, rule := range r.Collections[name] {
 			if rule.Name == "" {

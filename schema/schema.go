@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -95,7 +96,7 @@ func NewModel(name, collection string, props []Property, indexes ...Index) *Mode
 			props[k].Kind = LWW
 		}
 	}
-	slices.SortFunc(props, func(a, b Property) int { return strings.Compare(a.Key, b.Key) })
+	sorting.Sort(props, func(a, b Property) int { return strings.Compare(a.Key, b.Key) })
 	return &Model{Name: name, Collection: collection, Properties: props, Indexes: indexes}
 }
 
@@ -148,7 +149,7 @@ func Merge(known, declared *Model) (*Model, error) {
 			return nil, &incompatibleError{declared.Collection, old, *now}
 		}
 	}
-	slices.SortFunc(out.Properties, func(a, b Property) int { return strings.Compare(a.Key, b.Key) })
+	sorting.Sort(out.Properties, func(a, b Property) int { return strings.Compare(a.Key, b.Key) })
 	for _, x := range known.Indexes {
 		if !slices.ContainsFunc(out.Indexes, func(y Index) bool { return y.Name() == x.Name() }) {
 			out.Indexes = append(out.Indexes, x)

@@ -2,7 +2,8 @@ package signal
 
 import (
 	"cmp"
-	"slices"
+
+	"github.com/ankurah/ankurah-go/internal/sorting"
 )
 
 // batch is a call of Batch under way. Open batches form a list in the order in
@@ -69,7 +70,7 @@ func enqueue(woken []*EffectHandle) (held bool) {
 
 // release makes effects ready, in the order of their creation. graph.mu is held.
 func release(woken []*EffectHandle) {
-	slices.SortFunc(woken, func(a, b *EffectHandle) int { return cmp.Compare(a.seq, b.seq) })
+	sorting.Sort(woken, func(a, b *EffectHandle) int { return cmp.Compare(a.seq, b.seq) })
 	graph.ready = append(graph.ready, woken...)
 }
 

@@ -3,9 +3,10 @@ package storage
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
+
+	"github.com/ankurah/ankurah-go/internal/sorting"
 )
 
 // Opener opens the store that a URL names; the scheme is its own.
@@ -41,7 +42,7 @@ func Open(ctx context.Context, url string) (Engine, error) {
 	}
 	registry.Unlock()
 	if !ok || open == nil {
-		slices.Sort(known)
+		sorting.Sort(known, strings.Compare)
 		return nil, errors.New("ankurah: no storage engine for " + url + " (known: " + strings.Join(known, ", ") + "): write scheme:location, and import the engine's package")
 	}
 	return open(ctx, url)

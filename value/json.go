@@ -3,13 +3,13 @@ package value
 import (
 	"errors"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/ankurah/ankurah-go/internal/limit"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 )
 
 // MaxNesting is how deep arrays and objects of a JSON document may nest.
@@ -192,7 +192,7 @@ func (p *jsonParser) object(out []byte, depth int) ([]byte, error) {
 			}
 		}
 	}
-	slices.SortStableFunc(members, func(a, b member) int { return strings.Compare(a.key, b.key) })
+	sorting.Stable(members, func(a, b member) int { return strings.Compare(a.key, b.key) })
 	out = append(out, '{')
 	for k, m := range members {
 		if k > 0 {

@@ -1,11 +1,11 @@
 package agg
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/ankurah/ankurah-go/ankql"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -92,7 +92,7 @@ func (t *Table) Merge(first, then []Change) []Change {
 
 // sort puts what left first, then the rest, both in the order of the result.
 func (t *Table) sort(changes []Change) {
-	slices.SortFunc(changes, func(a, b Change) int {
+	sorting.Sort(changes, func(a, b Change) int {
 		switch {
 		case a.After == nil && b.After == nil:
 			return t.compareTo(a.g, a.Before, b.g, b.Before)
@@ -512,7 +512,7 @@ func (t *Table) Changed() bool { return len(t.news) > 0 }
 
 // Clear forgets what another node said of groups.
 func (t *Table) Clear() {
-	for _, id := range slices.Sorted(maps.Keys(t.groups)) {
+	for _, id := range sorting.Keys(t.groups) {
 		if g := t.groups[id]; g.base != nil {
 			t.touch(g)
 			g.base = nil

@@ -12,6 +12,7 @@ import (
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/agg"
 	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
 )
@@ -291,7 +292,7 @@ func (q *Aggregate) Groups() []ankql.Group {
 func (q *Aggregate) Table() *agg.Table { return q.res.ra.Table() }
 
 func (c *Core) aggregatesInOrder() []*Aggregate {
-	return slices.SortedFunc(maps.Keys(c.aggregates), func(a, b *Aggregate) int { return cmp.Compare(a.n, b.n) })
+	return sorting.Sorted(maps.Keys(c.aggregates), func(a, b *Aggregate) int { return cmp.Compare(a.n, b.n) })
 }
 
 // applyAggregates tells what a published transaction did to live aggregates,
@@ -552,7 +553,7 @@ func (c *Core) takeGroups(q *Aggregate, x *resultMove) error {
 		q.res.ra = reactor.NewAggregate(q.a, nil)
 		q.Table().Based()
 		r.based, r.covered = true, map[id.ID]covered{}
-		for _, i := range slices.SortedFunc(slices.Values(c.PendingIn(q.a.Rows.Collection)), id.ID.Compare) {
+		for _, i := range sorting.Sorted(slices.Values(c.PendingIn(q.a.Rows.Collection)), id.ID.Compare) {
 			p := c.pends[i]
 			q.cover(&cover{q.a.Rows.Collection, i, true, p.base, c.visible(p.base, p.events)})
 		}

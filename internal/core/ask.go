@@ -2,7 +2,6 @@ package core
 
 import (
 	"errors"
-	"maps"
 	"reflect"
 	"slices"
 
@@ -10,13 +9,14 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/value"
 )
 
 // ask wants entities by ID.
 func (l *Link) ask(collection string, entities []wire.Known) *request {
-	slices.SortFunc(entities, func(a, b wire.Known) int { return a.Entity.Compare(b.Entity) })
+	sorting.Sort(entities, func(a, b wire.Known) int { return a.Entity.Compare(b.Entity) })
 	r := &request{collection: collection, answer: aRows}
 	for k := range entities {
 		if !l.epoch.IsZero() {
@@ -44,7 +44,7 @@ func (l *Link) want(keys []stateKey) {
 			asked[k.collection] = append(asked[k.collection], wire.Known{Entity: k.entity})
 		}
 	}
-	for _, collection := range slices.Sorted(maps.Keys(asked)) {
+	for _, collection := range sorting.Keys(asked) {
 		r := l.ask(collection, asked[collection])
 		for _, q := range l.c.inOrder() {
 			if q.remote != nil && q.remote.synced && q.Selection().Collection == collection {
@@ -89,7 +89,7 @@ func (c *Core) known(rows []*entity.State) []wire.Known {
 			out = append(out, wire.Known{Entity: s.ID(), Rev: rev})
 		}
 	}
-	slices.SortFunc(out, func(a, b wire.Known) int { return a.Entity.Compare(b.Entity) })
+	sorting.Sort(out, func(a, b wire.Known) int { return a.Entity.Compare(b.Entity) })
 	return out[:min(len(out), maxKnown)]
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/internal/pb"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
@@ -28,7 +29,7 @@ func (c *Core) Model(collection string) *schema.Model {
 // Collections returns the names of the collections with a known schema,
 // sorted. It may be called at any time.
 func (c *Core) Collections() []string {
-	return slices.Sorted(maps.Keys(c.catalog.Load().models))
+	return sorting.Keys(c.catalog.Load().models)
 }
 
 // Register takes up a declared model. It wraps [schema.ErrIncompatible] when
@@ -179,7 +180,7 @@ func extend(known *schema.Model, props []schema.Property) *schema.Model {
 		}
 	}
 	byKey := func(a, b schema.Property) int { return strings.Compare(a.Key, b.Key) }
-	slices.SortStableFunc(all, byKey)
+	sorting.Stable(all, byKey)
 	m.Properties = slices.CompactFunc(all, func(a, b schema.Property) bool { return a.Key == b.Key })
 	return m
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/book"
 	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
@@ -426,7 +427,7 @@ func (c *Core) stands(req *Request) error {
 // sort puts the transaction's writes into the order of their entities, and
 // makes the changes that the reactor gets.
 func (t *tx) sort() {
-	slices.SortFunc(t.writes, func(a, b storage.EntityWrite) int { return a.After.ID().Compare(b.After.ID()) })
+	sorting.Sort(t.writes, func(a, b storage.EntityWrite) int { return a.After.ID().Compare(b.After.ID()) })
 	t.changes = make([]reactor.Change, len(t.writes))
 	ids := make([]id.ID, 0, len(t.writes))
 	for k := range t.writes {
@@ -437,7 +438,7 @@ func (t *tx) sort() {
 		}
 		t.changes[k] = reactor.Change{Before: w.Before, After: w.After, Events: ids[first:len(ids):len(ids)]}
 	}
-	slices.SortStableFunc(t.changes, func(a, b reactor.Change) int {
+	sorting.Stable(t.changes, func(a, b reactor.Change) int {
 		return strings.Compare(a.After.Collection(), b.After.Collection())
 	})
 }
@@ -512,7 +513,7 @@ func (c *Core) parents(h event.Head) []id.ID {
 	for k, p := range out {
 		out[k] = c.present(p)
 	}
-	slices.SortFunc(out, id.ID.Compare)
+	sorting.Sort(out, id.ID.Compare)
 	return out
 }
 
@@ -539,7 +540,7 @@ func (c *Core) presentHead(h event.Head) event.Head {
 			out[k] = now
 		}
 	}
-	slices.SortFunc(out, func(a, b event.Tip) int { return a.ID.Compare(b.ID) })
+	sorting.Sort(out, func(a, b event.Tip) int { return a.ID.Compare(b.ID) })
 	return out
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/limit"
 	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/property"
@@ -331,7 +332,7 @@ func (c *Core) Close() {
 		c.failAggregate(q, closedError{ErrClosed})
 	}
 	undecided := append(slices.Collect(maps.Values(c.untold)), c.outbox...)
-	slices.SortFunc(undecided, func(a, b *outTx) int { return cmp.Compare(a.seq, b.seq) })
+	sorting.Sort(undecided, func(a, b *outTx) int { return cmp.Compare(a.seq, b.seq) })
 	for _, o := range undecided {
 		waiters := o.waiters
 		o.waiters = nil
@@ -372,17 +373,17 @@ func (c *Core) wall() uint64 { return uint64(max(0, int64(c.ex.Now())+c.offset))
 // simulation can be repeated: maps are walked in the order of their keys' making.
 
 func (c *Core) inOrder() []*Query {
-	return slices.SortedFunc(maps.Keys(c.queries), func(a, b *Query) int { return cmp.Compare(a.n, b.n) })
+	return sorting.Sorted(maps.Keys(c.queries), func(a, b *Query) int { return cmp.Compare(a.n, b.n) })
 }
 
 func (c *Core) peersInOrder() []*Peer {
-	return slices.SortedFunc(maps.Keys(c.peers), func(a, b *Peer) int { return cmp.Compare(a.n, b.n) })
+	return sorting.Sorted(maps.Keys(c.peers), func(a, b *Peer) int { return cmp.Compare(a.n, b.n) })
 }
 
 func (p *Peer) subsInOrder() []*sub {
-	return slices.SortedFunc(maps.Values(p.subs), func(a, b *sub) int { return cmp.Compare(a.id, b.id) })
+	return sorting.Sorted(maps.Values(p.subs), func(a, b *sub) int { return cmp.Compare(a.id, b.id) })
 }
 
 func (p *Peer) aggregatesInOrder() []*aggregateSub {
-	return slices.SortedFunc(maps.Values(p.aggregates), func(a, b *aggregateSub) int { return cmp.Compare(a.id, b.id) })
+	return sorting.Sorted(maps.Values(p.aggregates), func(a, b *aggregateSub) int { return cmp.Compare(a.id, b.id) })
 }

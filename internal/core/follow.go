@@ -12,6 +12,7 @@ import (
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/book"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/storage"
 )
 
@@ -285,7 +286,7 @@ func (n *news) read(ctx context.Context) error {
 			return err
 		}
 	}
-	slices.SortFunc(n.entries, func(a, b entry) int { return compareEntries(&a.Entry, &b.Entry) })
+	sorting.Sort(n.entries, func(a, b entry) int { return compareEntries(&a.Entry, &b.Entry) })
 	for chunk := range slices.Chunk(n.entries, feedChunk) {
 		if err := n.fetch(ctx, chunk); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -224,7 +225,7 @@ func joinedRows(ctx context.Context, src Source, sel *ankql.Selection, allow fun
 
 // first sorts rows and cuts them to the limit.
 func first(rows []*reactor.Joined, sel *ankql.Selection) []*reactor.Joined {
-	slices.SortFunc(rows, func(a, b *reactor.Joined) int { return sel.Compare(a, b) })
+	sorting.Sort(rows, func(a, b *reactor.Joined) int { return sel.Compare(a, b) })
 	if sel.Limit >= 0 && len(rows) > sel.Limit {
 		clear(rows[sel.Limit:])
 		rows = rows[:sel.Limit]

@@ -2,13 +2,13 @@ package core
 
 import (
 	"context"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
 
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/storage"
 )
@@ -155,7 +155,7 @@ func (c *Core) LinkGone(l *Link, err error) {
 		waiting = append(waiting, l.resync)
 	}
 	l.requests, l.queue, l.resync = nil, nil, nil
-	for _, n := range slices.Sorted(maps.Keys(requests)) {
+	for _, n := range sorting.Keys(requests) {
 		if r := requests[n]; r.done != nil {
 			r.done(r, &linkError{"the connection ended before the answer came", ErrDisconnected})
 		}
@@ -345,7 +345,7 @@ func (l *Link) start() {
 	l.resync = &move{link: l}
 	c.sendOutbox()
 	pending := c.pendingEntities()
-	for _, collection := range slices.Sorted(maps.Keys(pending)) {
+	for _, collection := range sorting.Keys(pending) {
 		l.ask(collection, pending[collection])
 	}
 	for _, q := range c.inOrder() {

@@ -10,6 +10,7 @@ import (
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
@@ -367,7 +368,7 @@ func (v *mover) remake() error {
 				h.Parents[j] = c.present(p)
 				c.clock.Observe(h.Parents[j].Stamp())
 			}
-			slices.SortFunc(h.Parents, id.ID.Compare)
+			sorting.Sort(h.Parents, id.ID.Compare)
 			h.Stamp = c.now()
 			var salt [16]byte
 			c.ex.Random(salt[:])
@@ -417,15 +418,15 @@ func (v *mover) finish() {
 			if len(e.causes) == 0 && after != e.before {
 				e.causes = after.Head().Parents() // what is below its tips is not known
 			}
-			slices.SortFunc(e.causes, id.ID.Compare)
+			sorting.Sort(e.causes, id.ID.Compare)
 			t.changes = append(t.changes, reactor.Change{
 				Before: e.before, After: after, Events: slices.Compact(e.causes), Arrived: e.before == nil && !e.created,
 			})
 		}
 		v.keepBase(i, e, after)
 	}
-	slices.SortFunc(t.writes, func(a, b storage.EntityWrite) int { return a.After.ID().Compare(b.After.ID()) })
-	slices.SortFunc(t.changes, func(a, b reactor.Change) int {
+	sorting.Sort(t.writes, func(a, b storage.EntityWrite) int { return a.After.ID().Compare(b.After.ID()) })
+	sorting.Sort(t.changes, func(a, b reactor.Change) int {
 		if c := strings.Compare(a.After.Collection(), b.After.Collection()); c != 0 {
 			return c
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/book"
 	"github.com/ankurah/ankurah-go/internal/pb"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
@@ -321,7 +322,7 @@ func (c *Core) keepPending(t *tx) {
 		o.events = append(o.events, w.Events...)
 		w.Events = nil // what is stored is the state; the events are in the outbox
 	}
-	slices.SortFunc(o.events, func(a, b *event.Event) int { return a.ID.Compare(b.ID) })
+	sorting.Sort(o.events, func(a, b *event.Event) int { return a.ID.Compare(b.ID) })
 	c.enqueue(o)
 	t.out = o
 	t.meta = append(t.meta, storage.MetaWrite{Key: seqKey(metaOutbox, o.seq), Value: o.record()})

@@ -2,8 +2,8 @@ package keyset
 
 import (
 	"bytes"
-	"slices"
 
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -114,7 +114,7 @@ func union(sets ...Set) Set {
 		out.Exact = out.Exact && s.Exact
 		out.Intervals = append(out.Intervals, s.Intervals...)
 	}
-	slices.SortFunc(out.Intervals, func(a, b Interval) int {
+	sorting.Sort(out.Intervals, func(a, b Interval) int {
 		if c := bytes.Compare(a.Lo, b.Lo); c != 0 {
 			return c
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 )
 
 // Kind is what happened to a row of a live query (S51).
@@ -376,7 +377,7 @@ func (q *Query) reported() (shown []*entity.State, since [][]Change) {
 	for _, s := range before {
 		shown = append(shown, s)
 	}
-	slices.SortFunc(shown, func(a, b *entity.State) int { return a.ID().Compare(b.ID()) })
+	sorting.Sort(shown, func(a, b *entity.State) int { return a.ID().Compare(b.ID()) })
 	return shown, since
 }
 
@@ -426,7 +427,7 @@ func (q *Query) Take() []RowChange {
 // fold merges the changes of several commits into one for each entity, sorted
 // by entity ID.
 func fold(changes []touch) []touch {
-	slices.SortStableFunc(changes, func(a, b touch) int { return a.After.ID().Compare(b.After.ID()) })
+	sorting.Stable(changes, func(a, b touch) int { return a.After.ID().Compare(b.After.ID()) })
 	n := 0
 	for _, c := range changes {
 		if n > 0 && changes[n-1].After.ID() == c.After.ID() {
@@ -447,7 +448,7 @@ func union(a, b []id.ID) []id.ID {
 		return b
 	}
 	out := slices.Concat(a, b)
-	slices.SortFunc(out, id.ID.Compare)
+	sorting.Sort(out, id.ID.Compare)
 	return out
 }
 
@@ -480,7 +481,7 @@ func (q *Query) changed(c RowChange) RowChange {
 }
 
 func (q *Query) sortRows(rows []RowChange) {
-	slices.SortFunc(rows, func(a, b RowChange) int { return q.compare(a.After, b.After) })
+	sorting.Sort(rows, func(a, b RowChange) int { return q.compare(a.After, b.After) })
 }
 
 // difference reports on the rows now and those shown before, which some

@@ -13,6 +13,7 @@ import (
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/internal/pb"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/schema"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
@@ -229,7 +230,7 @@ func readCatalog(ctx context.Context, keys keyspace, snap Snapshot) (*catalog, e
 		return nil, err
 	}
 	for _, xs := range c.indexes {
-		slices.SortFunc(xs, byID)
+		sorting.Sort(xs, byID)
 	}
 	return c, nil
 }
@@ -239,7 +240,7 @@ func (c *catalog) with(x *index, version []byte) *catalog {
 	n := &catalog{version: version, indexes: maps.Clone(c.indexes), next: max(c.next, x.id+1)}
 	xs := slices.DeleteFunc(slices.Clone(c.indexes[x.collection]), func(o *index) bool { return o.id == x.id })
 	xs = append(xs, x)
-	slices.SortFunc(xs, byID)
+	sorting.Sort(xs, byID)
 	n.indexes[x.collection] = xs
 	return n
 }

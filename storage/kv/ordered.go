@@ -7,6 +7,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/keyset"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
 )
@@ -142,7 +143,7 @@ func (o *orderedSource) nextGroup() (bool, error) {
 	if truncated {
 		return true, o.sortGroup()
 	}
-	slices.SortFunc(o.ids, id.ID.Compare)
+	sorting.Sort(o.ids, id.ID.Compare)
 	if o.r.plan.idDesc {
 		slices.Reverse(o.ids)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
 )
@@ -159,7 +160,7 @@ func (g *gatherSource) gather() error {
 			return err
 		}
 	}
-	slices.SortFunc(g.ids, id.ID.Compare)
+	sorting.Sort(g.ids, id.ID.Compare)
 	g.ids = slices.Compact(g.ids)
 	if at, ok := g.r.plan.seekID(); ok {
 		k, found := slices.BinarySearchFunc(g.ids, at, id.ID.Compare)
@@ -257,7 +258,7 @@ func (s *sorter) sink(k int) {
 }
 
 func (s *sorter) sorted() []*entity.State {
-	slices.SortFunc(s.heap, func(a, b *entity.State) int { return s.sel.Compare(a, b) })
+	sorting.Sort(s.heap, func(a, b *entity.State) int { return s.sel.Compare(a, b) })
 	return s.heap
 }
 
