@@ -2,11 +2,11 @@ package ankurah
 
 import (
 	"context"
-	"crypto/rand"
 	"sync/atomic"
 	"time"
 
 	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/internal/random"
 	"github.com/ankurah/ankurah-go/signal"
 	"github.com/ankurah/ankurah-go/storage"
 )
@@ -221,9 +221,9 @@ type randomSource struct {
 func (r *randomSource) read(b []byte) {
 	for len(b) > 0 {
 		if r.left == 0 {
-			// crypto/rand never fails: it ends the program if the system has
+			// random.Read never fails: it ends the program if the system has
 			// no randomness.
-			_, _ = rand.Read(r.buf[:])
+			random.Read(r.buf[:])
 			r.left = len(r.buf)
 		}
 		k := copy(b, r.buf[len(r.buf)-r.left:])

@@ -1,11 +1,10 @@
 package ankurah
 
 import (
-	"fmt"
-	"os"
 	"reflect"
 	"runtime"
-	"runtime/debug"
+
+	"github.com/ankurah/ankurah-go/internal/panics"
 )
 
 // Logger takes what a node has to say; [log/slog.Logger] satisfies it. The
@@ -33,7 +32,7 @@ func (n *Node) contained(what string, f func()) {
 
 // panicked reports a panic, on its stack.
 func (n *Node) panicked(in string, value any) {
-	n.log.Error(in+" panicked", "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
+	n.log.Error(in+" panicked", "panic", panics.Text(value), "stack", panics.Stack())
 }
 
 // containedLogger is a user's logger. Others are told of a panic by the log;
@@ -48,7 +47,7 @@ func (l containedLogger) Error(msg string, args ...any) { l.call(l.to.Error, msg
 func (l containedLogger) call(f func(string, ...any), msg string, args []any) {
 	defer func() {
 		if r := recover(); r != nil {
-			fmt.Fprintf(os.Stderr, "ankurah: the logger panicked: %v; it was told: %s %v\n%s", r, msg, args, debug.Stack())
+			println("ankurah: the logger panicked: " + panics.Text(r) + "; it was told: " + msg + "\n" + panics.Stack())
 		}
 	}()
 	f(msg, args...)

@@ -2,8 +2,8 @@ package ankurah
 
 import (
 	"context"
-	"crypto/rand"
 
+	"github.com/ankurah/ankurah-go/internal/random"
 	"github.com/ankurah/ankurah-go/policy"
 )
 
@@ -44,9 +44,9 @@ func (l localReader) reader() reader { return reader{n: l.s.n, p: l.s.p, local: 
 // Begin begins a transaction.
 func (s *Session) Begin() *Tx {
 	var id TxID
-	// crypto/rand never fails: it ends the program if the system has no
+	// random.Read never fails: it ends the program if the system has no
 	// randomness.
-	_, _ = rand.Read(id[:])
+	random.Read(id[:])
 	return s.BeginAs(id)
 }
 

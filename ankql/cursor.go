@@ -5,9 +5,8 @@ import (
 	"errors"
 	"strconv"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/protowire"
 	"github.com/ankurah/ankurah-go/value"
 )
 

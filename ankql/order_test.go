@@ -8,11 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/ankql/ankqltest"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/protowire"
 	"github.com/ankurah/ankurah-go/value"
 )
 

@@ -1,13 +1,13 @@
 package event
 
 import (
-	"crypto/sha256"
 	"errors"
 	"slices"
 	"strconv"
 
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/pb"
+	"github.com/ankurah/ankurah-go/internal/sha256"
 )
 
 // Field numbers of the header message.

@@ -1,12 +1,12 @@
 package event
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"strings"
 
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/hex"
+	"github.com/ankurah/ankurah-go/internal/sha256"
 )
 
 // Limits that a decoder enforces (S6, and the size table of the API).
@@ -33,7 +33,7 @@ var ErrMalformed = errors.New("malformed event")
 type TxID [16]byte
 
 // String returns t in hexadecimal.
-func (t TxID) String() string { return hex.EncodeToString(t[:]) }
+func (t TxID) String() string { return hex.Encode(t[:]) }
 
 // IsZero reports whether t is the zero ID, which no transaction has.
 func (t TxID) IsZero() bool { return t == TxID{} }
@@ -59,7 +59,7 @@ func (a Author) String() string {
 	if a.Kind == AuthorNode && len(a.Key) == id.Size {
 		return id.ID([]byte(a.Key)).String()
 	}
-	return hex.EncodeToString([]byte(a.Key))
+	return hex.Encode(a.Key)
 }
 
 // Birth is the record that an entity ID is derived from (S5). Root, collection

@@ -4,9 +4,8 @@ import (
 	"errors"
 	"math"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/ankurah/ankurah-go/internal/pb"
+	"github.com/ankurah/ankurah-go/internal/protowire"
 )
 
 // ErrUnknownKind is wrapped by the error of [Decode] about a kind of value, or

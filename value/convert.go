@@ -1,7 +1,6 @@
 package value
 
 import (
-	"encoding/hex"
 	"errors"
 	"math"
 	"strconv"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/hex"
 )
 
 // ErrType is wrapped by the errors of [Convert], [FromGo] and [JSONFrom].
@@ -65,7 +65,7 @@ func Convert(v Value, t Type) (Value, error) {
 			return ID(i), nil
 		}
 	case KindBytes:
-		if b, err := hex.DecodeString(v.Text()); err == nil && v.kind == KindString {
+		if b, ok := hex.Decode(v.Text()); ok && v.kind == KindString {
 			return Bytes(b), nil
 		}
 	case KindJSON:

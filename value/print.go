@@ -1,17 +1,18 @@
 package value
 
 import (
-	"encoding/hex"
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/ankurah/ankurah-go/internal/hex"
 )
 
 // plain returns the text of a scalar without quotes.
 func (v Value) plain() string {
 	switch v.kind {
 	case KindBytes:
-		return hex.EncodeToString([]byte(v.s))
+		return hex.Encode(v.s)
 	case KindTime:
 		return v.Time().Format("2006-01-02T15:04:05.999999Z")
 	case KindID:

@@ -4,7 +4,7 @@ package webhost
 
 import (
 	"context"
-	"os"
+	"syscall"
 
 	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/storage/indexeddb"
@@ -40,7 +40,8 @@ func Run(start func(ctx context.Context, engine storage.Engine) (Accept, error))
 var serve func(c *conn)
 
 func begin(ctx context.Context, start func(context.Context, storage.Engine) (Accept, error)) (Accept, error) {
-	engine, err := open(ctx, os.Getenv(databaseVariable))
+	database, _ := syscall.Getenv(databaseVariable) // package os comes with files
+	engine, err := open(ctx, database)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 	"errors"
 	"strconv"
 
-	"google.golang.org/protobuf/encoding/protowire"
+	"github.com/ankurah/ankurah-go/internal/protowire"
 )
 
 // Annotation is the first field number that a reader may not know: such a
@@ -188,7 +188,7 @@ func Count(b []byte, num protowire.Number) (n int) {
 		if k < 0 || got > num {
 			return n
 		}
-		v := protowire.ConsumeFieldValue(got, typ, b[k:])
+		v := protowire.ConsumeFieldValue(typ, b[k:])
 		if v < 0 {
 			return n
 		}
@@ -242,7 +242,7 @@ func (r *Reader) Unknown() {
 		r.read = false
 		r.Bytes()
 	case protowire.Fixed32Type, protowire.Fixed64Type:
-		n := protowire.ConsumeFieldValue(r.Num, r.typ, r.rest)
+		n := protowire.ConsumeFieldValue(r.typ, r.rest)
 		if n < 0 {
 			r.Fail("truncated")
 			return

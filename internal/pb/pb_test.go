@@ -9,9 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/ankurah/ankurah-go/internal/pb"
+	"github.com/ankurah/ankurah-go/internal/protowire"
 )
 
 // message is what the reader of these tests knows: a number (1), a text of at

@@ -1,9 +1,8 @@
 package wire
 
 import (
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/ankurah/ankurah-go/internal/pb"
+	"github.com/ankurah/ankurah-go/internal/protowire"
 )
 
 // Groups is a part of the answer to a [Query] that selects aggregates.

@@ -1,10 +1,9 @@
 package wire
 
 import (
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/pb"
+	"github.com/ankurah/ankurah-go/internal/protowire"
 )
 
 // Hello is the first message each way (S34).

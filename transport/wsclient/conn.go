@@ -31,15 +31,13 @@ package wsclient
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"net/url"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/ankurah/ankurah-go/internal/panics"
 	"github.com/ankurah/ankurah-go/signal"
 	"github.com/ankurah/ankurah-go/transport"
 )
@@ -99,9 +97,9 @@ type Logger interface {
 
 // config is what connecting again needs to know; the rest is in dial.
 type config struct {
-	addresses  []*url.URL
+	addresses  []*address
 	credential func(ctx context.Context) ([]byte, error) // may be nil
-	dial       func(ctx context.Context, address *url.URL) (transport.Conn, error)
+	dial       func(ctx context.Context, to *address) (transport.Conn, error)
 	release    func() // called at the end; may be nil
 	min, max   time.Duration
 	log        Logger
@@ -155,12 +153,12 @@ func (c *Conn) run(ctx context.Context) {
 	at, failures := 0, 0
 	var last error
 	for {
-		address := c.cfg.addresses[at%len(c.cfg.addresses)]
-		name := address.Redacted()
+		to := c.cfg.addresses[at%len(c.cfg.addresses)]
+		name := to.Redacted()
 		if last != nil {
 			c.set(State{Phase: Connecting, Address: name, Err: last})
 		}
-		wasSteady, err := c.connect(ctx, address)
+		wasSteady, err := c.connect(ctx, to)
 		if ctx.Err() != nil {
 			c.set(State{Phase: Stopped, Address: name})
 			return
@@ -218,14 +216,14 @@ func (c *Conn) backoff(rounds int) time.Duration {
 }
 
 // connect makes a connection and runs it until it ends.
-func (c *Conn) connect(ctx context.Context, address *url.URL) (wasSteady bool, err error) {
+func (c *Conn) connect(ctx context.Context, to *address) (wasSteady bool, err error) {
 	hello := transport.Hello{}
 	if c.cfg.credential != nil {
 		if hello.Credential, err = c.credential(ctx); err != nil {
 			return false, &failedError{"the credential could not be had", err}
 		}
 	}
-	conn, err := c.cfg.dial(ctx, address)
+	conn, err := c.cfg.dial(ctx, to)
 	if err != nil {
 		return false, err
 	}
@@ -234,7 +232,7 @@ func (c *Conn) connect(ctx context.Context, address *url.URL) (wasSteady bool, e
 	c.mu.Lock()
 	c.attempt = a
 	c.mu.Unlock()
-	name := address.Redacted()
+	name := to.Redacted()
 	hello.Ready = func() {
 		c.mu.Lock()
 		if c.attempt != a || !a.ready.IsZero() {
@@ -276,7 +274,7 @@ func (c *Conn) credential(ctx context.Context) (credential []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.panicked("the credential function", r)
-			err = errors.New("the credential function panicked: " + fmt.Sprint(r))
+			err = errors.New("the credential function panicked: " + panics.Text(r))
 		}
 	}()
 	return c.cfg.credential(ctx)
@@ -284,7 +282,7 @@ func (c *Conn) credential(ctx context.Context) (credential []byte, err error) {
 
 // panicked reports a panic, on its stack.
 func (c *Conn) panicked(in string, value any) {
-	c.cfg.log.Error(in+" panicked", "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
+	c.cfg.log.Error(in+" panicked", "panic", panics.Text(value), "stack", panics.Stack())
 }
 
 func (c *Conn) setLocked(s State) {
@@ -409,35 +407,34 @@ func (e *notConnectedError) Unwrap() []error {
 func reason(err error) string { return strings.TrimPrefix(err.Error(), "ankurah: ") }
 
 // parseAddresses reads the addresses of servers, as ws or wss.
-func parseAddresses(first string, further []string) ([]*url.URL, error) {
-	var all []*url.URL
+func parseAddresses(first string, further []string) ([]*address, error) {
+	var all []*address
 	for _, s := range append([]string{first}, further...) {
-		u, err := url.Parse(s)
+		a, err := parseAddress(s)
 		if err != nil {
-			if parse, ok := errors.AsType[*url.Error](err); ok {
-				err = parse.Err // it would repeat the address
-			}
 			return nil, &addressError{s, err.Error()}
 		}
-		switch u.Scheme {
-		case "ws", "wss":
-		case "http":
-			u.Scheme = "ws"
-		case "https":
-			u.Scheme = "wss"
-		case "":
-			return nil, &addressError{s, "it has to begin with ws://, wss://, http:// or https://"}
-		default:
-			return nil, &addressError{s, "the scheme is ws, wss, http or https, not " + u.Scheme}
-		}
-		if u.Host == "" {
-			return nil, &addressError{s, "it names no host"}
-		}
-		u.Fragment, u.RawFragment = "", ""
-		all = append(all, u)
+		all = append(all, a)
 	}
 	return all, nil
 }
+
+// socketScheme returns the scheme of WebSockets for one of an address.
+func socketScheme(scheme string) (string, error) {
+	switch scheme {
+	case "ws", "wss":
+		return scheme, nil
+	case "http":
+		return "ws", nil
+	case "https":
+		return "wss", nil
+	case "":
+		return "", errors.New("it has to begin with ws://, wss://, http:// or https://")
+	}
+	return "", errors.New("the scheme is ws, wss, http or https, not " + scheme)
+}
+
+var errNoHost = errors.New("it names no host")
 
 // addressError says why text is not the address of a server.
 type addressError struct{ text, why string }

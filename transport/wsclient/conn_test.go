@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -52,8 +51,8 @@ func (s *script) pop() {
 	}
 }
 
-func (s *script) dial(_ context.Context, address *url.URL) (transport.Conn, error) {
-	s.log = append(s.log, fmt.Sprint(time.Since(s.began), " ", address.Host))
+func (s *script) dial(_ context.Context, to *address) (transport.Conn, error) {
+	s.log = append(s.log, fmt.Sprint(time.Since(s.began), " ", strings.TrimPrefix(to.String(), "ws://")))
 	if step := s.next(); step.dial != nil {
 		s.pop()
 		time.Sleep(step.lasts)
@@ -361,7 +360,7 @@ func TestStateIsASignal(t *testing.T) {
 func TestLateReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var late func()
-		cfg := config{dial: func(context.Context, *url.URL) (transport.Conn, error) { return &fakeConn{}, nil }}
+		cfg := config{dial: func(context.Context, *address) (transport.Conn, error) { return &fakeConn{}, nil }}
 		cfg.addresses, _ = parseAddresses("ws://a", nil)
 		c := start(connectFunc(func(_ context.Context, _ transport.Conn, h transport.Hello) error {
 			late = h.Ready

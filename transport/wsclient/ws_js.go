@@ -5,7 +5,6 @@ package wsclient
 import (
 	"bytes"
 	"context"
-	"net/url"
 	"strings"
 	"syscall/js"
 	"time"
@@ -72,11 +71,11 @@ func absolute(address string) string {
 type dialer struct{ cfg wsconn.Config }
 
 // dial opens a WebSocket.
-func (d *dialer) dial(ctx context.Context, address *url.URL) (transport.Conn, error) {
-	name := address.Redacted()
+func (d *dialer) dial(ctx context.Context, to *address) (transport.Conn, error) {
+	name := to.Redacted()
 	timed, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	c, err := wsconn.Dial(timed, address.String(), d.cfg)
+	c, err := wsconn.Dial(timed, to.String(), d.cfg)
 	switch {
 	case err == nil:
 		return c, nil

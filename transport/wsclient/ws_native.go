@@ -87,8 +87,8 @@ type dialer struct {
 }
 
 // dial opens a WebSocket.
-func (d *dialer) dial(ctx context.Context, address *url.URL) (transport.Conn, error) {
-	name := address.Redacted()
+func (d *dialer) dial(ctx context.Context, to *address) (transport.Conn, error) {
+	name := to.Redacted()
 	var mu sync.Mutex // guards raw
 	var raw net.Conn
 	timed, cancel := context.WithTimeout(ctx, handshakeTimeout)
@@ -99,7 +99,7 @@ func (d *dialer) dial(ctx context.Context, address *url.URL) (transport.Conn, er
 			defer mu.Unlock()
 			raw = i.Conn
 		}}),
-		address.String(), &websocket.DialOptions{
+		to.String(), &websocket.DialOptions{
 			HTTPClient:      d.client,
 			HTTPHeader:      d.opts.Header,
 			Host:            d.opts.Header.Get("Host"),
@@ -173,4 +173,25 @@ func retryAfter(s string) (time.Duration, bool) {
 		return max(0, time.Until(t)), true
 	}
 	return 0, false
+}
+
+// address is that of a server.
+type address = url.URL
+
+func parseAddress(s string) (*address, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		if parse, ok := errors.AsType[*url.Error](err); ok {
+			err = parse.Err // it would repeat the address
+		}
+		return nil, err
+	}
+	if u.Scheme, err = socketScheme(u.Scheme); err != nil {
+		return nil, err
+	}
+	if u.Host == "" {
+		return nil, errNoHost
+	}
+	u.Fragment, u.RawFragment = "", ""
+	return u, nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -133,7 +132,7 @@ func (c *Conn) Send(ctx context.Context, frame []byte) error {
 	// The reason has to be noted before the connection is cut, which ends the
 	// reader too.
 	slow := time.AfterFunc(limit, func() {
-		_ = c.fail(0, "", errSlow(len(frame), limit, os.ErrDeadlineExceeded))
+		_ = c.fail(0, "", errSlow(len(frame), limit, context.DeadlineExceeded))
 		c.Abort()
 	})
 	stop := context.AfterFunc(ctx, func() {

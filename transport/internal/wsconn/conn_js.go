@@ -5,7 +5,6 @@ package wsconn
 import (
 	"context"
 	"errors"
-	"os"
 	"strconv"
 	"sync"
 	"syscall/js"
@@ -170,7 +169,7 @@ func (c *Conn) Send(ctx context.Context, frame []byte) error {
 			return nil
 		}
 		if time.Now().After(slow) {
-			return c.fail(pageFault, "frames are not taken", errSlow(len(frame), limit, os.ErrDeadlineExceeded))
+			return c.fail(pageFault, "frames are not taken", errSlow(len(frame), limit, context.DeadlineExceeded))
 		}
 		t := time.NewTimer(look)
 		select {

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -236,7 +235,7 @@ func TestSlowReaderIsCut(t *testing.T) {
 	for err == nil && time.Since(began) < time.Minute {
 		err = s.Send(t.Context(), make([]byte, 10000))
 	}
-	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.Is(err, transport.ErrClosed) || !strings.Contains(err.Error(), "did not take a frame of 10000 bytes") {
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, transport.ErrClosed) || !strings.Contains(err.Error(), "did not take a frame of 10000 bytes") {
 		t.Error(err)
 	}
 	if _, rerr := s.Receive(t.Context()); !errors.Is(rerr, transport.ErrClosed) {

@@ -7,10 +7,10 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/policy"
@@ -39,7 +39,8 @@ func main() {
 			return nil, err
 		}
 		opts := &wsclient.Options{Credential: []byte("alice")}
-		if _, err := wsclient.Dial(node, os.Getenv("SERVER"), opts); err != nil {
+		server, _ := syscall.Getenv("SERVER") // package os would come with files
+		if _, err := wsclient.Dial(node, server, opts); err != nil {
 			return nil, err
 		}
 		return (&host{node: node}).accept, nil

@@ -1,0 +1,8 @@
+//go:build !js
+
+package sha256
+
+import "crypto/sha256"
+
+// Sum256 returns the SHA-256 sum of b.
+func Sum256(b []byte) [Size]byte { return sha256.Sum256(b) }
