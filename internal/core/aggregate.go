@@ -436,7 +436,7 @@ func (r *aggregateResult) counted() interface {
 // theirs reports whether only peers wait for the groups.
 func (s *aggregatedRows) theirs() bool {
 	return !slices.ContainsFunc(s.r.joining, func(q *Aggregate) bool {
-		_, theirs := q.sink.(*aggregateSub)
+		_, theirs := q.sink.(aggregateSubscriber)
 		return !theirs
 	})
 }

@@ -158,7 +158,7 @@ func (c *Core) start(t *tx) {
 		c.start(t)
 		return
 	}
-	if c.cfg.Shared && !t.caughtUp && (errors.Is(err, ErrUnknownParent) || errors.Is(err, ErrConflict)) {
+	if canShare && c.cfg.Shared && !t.caughtUp && (errors.Is(err, ErrUnknownParent) || errors.Is(err, ErrConflict)) {
 		// It may build upon what another process has committed just now.
 		t.caughtUp = true
 		c.CatchUp(func() {
@@ -800,7 +800,7 @@ func (c *Core) add(t *tx) {
 
 // written takes the outcome of a write.
 func (c *Core) written(res storage.Result, snap storage.Snapshot, err error) {
-	if err == nil && c.broken == nil && c.cfg.Shared {
+	if err == nil && c.broken == nil && canShare && c.cfg.Shared {
 		c.writtenBesideOthers(res, snap)
 		return
 	}

@@ -190,6 +190,7 @@ type Core struct {
 	dropped  recent[id.ID, bool]       // events, and entities that they created
 	remaking bool                      // the outbox's events are about to be made again
 	renamed  recent[id.ID, event.Tip]  // events that were made again
+	serving  *serving                  // nil until somebody connects to the node
 	link     *Link                     // the connection to a durable node, nil while there is none
 	retryAt  uint64                    // when to send the outbox again, 0: no need
 	early    bool                      // the server's clock was behind what was sent
@@ -273,7 +274,7 @@ func (c *Core) Outdated() bool {
 func (c *Core) Latest() (*Snap, error) {
 	if c.Outdated() && len(c.writing)+len(c.pubs) == 0 && c.published.Load() != nil {
 		g := c.cfg.Engine.Generation()
-		if c.cfg.Shared { // a new snapshot may hold commits of others
+		if canShare && c.cfg.Shared { // a new snapshot may hold commits of others
 			c.indexes.Store(g)
 			c.CatchUp(func() {})
 			return c.Current()
@@ -319,7 +320,7 @@ func (c *Core) Close() {
 		return
 	}
 	for _, p := range c.peersInOrder() {
-		c.dismissWith(p, wire.Closing, "the server is shutting down")
+		c.serving.dismissWith(p, wire.Closing, "the server is shutting down")
 	}
 	if c.link != nil {
 		c.LinkGone(c.link, closedError{ErrClosed})

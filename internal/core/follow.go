@@ -85,7 +85,7 @@ func corruptMeta(key []byte, err error) error {
 // everything that is stored now is published. It does nothing unless the store
 // is shared.
 func (c *Core) CatchUp(done func()) {
-	if !c.cfg.Shared || c.broken != nil {
+	if !canShare || !c.cfg.Shared || c.broken != nil {
 		done()
 		return
 	}
@@ -107,7 +107,7 @@ func (c *Core) Renew(lost *Snap, done func()) {
 // again reports whether a read was interrupted, and then does it again with a
 // newer snapshot than the lost one.
 func (c *Core) again(err error, lost *Snap, read func()) bool {
-	if !errors.Is(err, storage.ErrInterrupted) {
+	if !canShare || !errors.Is(err, storage.ErrInterrupted) {
 		return false
 	}
 	c.Renew(lost, read)
@@ -117,7 +117,7 @@ func (c *Core) again(err error, lost *Snap, read func()) bool {
 // look takes a snapshot of the store and publishes it with what others
 // committed, unless a write is under way, which does that itself.
 func (c *Core) look() {
-	if len(c.behind) == 0 || c.following || len(c.writing) > 0 || c.broken != nil {
+	if !canShare || len(c.behind) == 0 || c.following || len(c.writing) > 0 || c.broken != nil {
 		return
 	}
 	news, err := c.newsOf(nil)

@@ -73,7 +73,7 @@ func (c *Core) serveAggregate(p *Peer, m *wire.Query) {
 		s := &aggregateSub{c: c, p: p, id: m.ID, a: a, slot: p.answerTo()}
 		p.aggregates[m.ID] = s
 		c.subs++
-		s.q = c.SubscribeAggregate(narrowed, allow, s)
+		s.q = c.SubscribeAggregate(narrowed, allow, aggregateSubscriber{s})
 		c.StartAggregate(s.q)
 	}
 }
@@ -127,8 +127,12 @@ func (s *aggregateSub) forget() {
 	}
 }
 
+// aggregateSubscriber is what hears of a live aggregate of a peer (see
+// [subscriber]).
+type aggregateSubscriber struct{ *aggregateSub }
+
 // Ready answers the query with its groups.
-func (s *aggregateSub) Ready() {
+func (s aggregateSubscriber) Ready() {
 	frames, err := groupFrames(s.id, s.q.Table())
 	if err != nil {
 		s.c.failAggregate(s.q, err)
@@ -139,7 +143,7 @@ func (s *aggregateSub) Ready() {
 }
 
 // Changed gathers what has to be pushed when the commit is through.
-func (s *aggregateSub) Changed(changes []agg.Change) {
+func (s aggregateSubscriber) Changed(changes []agg.Change) {
 	r := wire.Result{Query: s.id}
 	for k := range changes {
 		g, size := groupOf(changes[k].Key(), s.q.Table().Encoded(&changes[k]))
@@ -154,7 +158,7 @@ func (s *aggregateSub) Changed(changes []agg.Change) {
 }
 
 // Failed ends the aggregate.
-func (s *aggregateSub) Failed(err error) {
+func (s aggregateSubscriber) Failed(err error) {
 	s.forget()
 	m := &wire.Fail{ID: s.id, Code: codeOf(err), Text: textOf(err)}
 	if s.slot.open {
@@ -165,7 +169,7 @@ func (s *aggregateSub) Failed(err error) {
 }
 
 // Synced is for ephemeral nodes.
-func (s *aggregateSub) Synced(bool) {}
+func (s aggregateSubscriber) Synced(bool) {}
 
 // resultParts cuts results into what fits into one message each; none gives no
 // part.

@@ -13,10 +13,10 @@ type Owned interface {
 }
 
 // Owner returns the subject of the peer's principal.
-func (s *sub) Owner() string { return s.p.principal.Subject }
+func (s subscriber) Owner() string { return s.p.principal.Subject }
 
 // Owner returns the subject of the peer's principal.
-func (s *aggregateSub) Owner() string { return s.p.principal.Subject }
+func (s aggregateSubscriber) Owner() string { return s.p.principal.Subject }
 
 // Description says what a live query or a live aggregate is and what it has
 // cost.
@@ -45,7 +45,7 @@ func (c *Core) Inspect(yield func(Description) bool) {
 		if o, ok := q.sink.(Owned); ok {
 			d.Subject = o.Owner()
 		}
-		_, d.Remote = q.sink.(*sub)
+		_, d.Remote = q.sink.(subscriber)
 		if q.res != nil {
 			d.Shared, d.Changed = len(q.res.shown), q.res.changed
 		}
@@ -59,7 +59,7 @@ func (c *Core) Inspect(yield func(Description) bool) {
 		if o, ok := q.sink.(Owned); ok {
 			d.Subject = o.Owner()
 		}
-		_, d.Remote = q.sink.(*aggregateSub)
+		_, d.Remote = q.sink.(aggregateSubscriber)
 		if r := q.res; r != nil {
 			d.Shared, d.Touched, d.Changed = len(r.shown), r.touched, r.changed
 			d.Route = r.counted().Route()

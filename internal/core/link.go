@@ -184,7 +184,9 @@ func (c *Core) Joined() (subject string, ok bool) { return c.subject, c.joined }
 func (c *Core) Tick() {
 	limits := &c.cfg.Limits
 	now := c.ex.Elapsed()
-	c.tickPeers(now)
+	if c.serving != nil {
+		c.serving.tickPeers(now)
+	}
 	if c.retryAt != 0 && now >= c.retryAt {
 		c.retryAt = 0
 		c.sendAgain()

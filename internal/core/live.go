@@ -13,6 +13,12 @@ import (
 	"github.com/ankurah/ankurah-go/value"
 )
 
+// referrer is a [Sink] that hears of what rows refer to as well.
+type referrer interface {
+	Behind(changes []reactor.Change)
+	refer(joined []*reactor.Joined)
+}
+
 // Sink receives what happens to a live query. Its methods are called under the
 // core's lock, in commit order; they must only hand on the news.
 type Sink interface {
@@ -429,7 +435,7 @@ func (c *Core) show(q *Query, r *result) {
 		q.sink.Ready()
 	case old != r:
 		switch s := q.sink.(type) {
-		case *sub:
+		case referrer:
 			if old.remade {
 				s.Behind(slices.Concat(old.behind, old.rq.Behind()))
 			}

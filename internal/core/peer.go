@@ -93,6 +93,9 @@ type outgoing struct {
 
 // NewPeer takes a connection.
 func (c *Core) NewPeer(handle any) *Peer {
+	if c.serving == nil {
+		c.serving = c.newServing()
+	}
 	c.serial++
 	p := &Peer{
 		Conn: Conn{Handle: handle, total: &c.queued}, n: c.serial, limits: &c.cfg.Limits, since: c.ex.Elapsed(), subs: map[uint64]*sub{},

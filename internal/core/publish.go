@@ -59,7 +59,7 @@ func (c *Core) move(p *publication) (short []*result) {
 		for r := range c.hydrating {
 			r.buffer = append(r.buffer, t.changes)
 		}
-		c.ack(t)
+		c.acked(t)
 		if t.req.move != nil {
 			short = append(short, c.applyWindows(t.req.move)...)
 		}
@@ -83,7 +83,7 @@ func (c *Core) move(p *publication) (short []*result) {
 		}
 		c.applyAggregates(t)
 		if len(short) == 0 { // else all of the group is told when the windows are whole
-			c.endCommit(t)
+			c.committed(t)
 		}
 	}
 	return short
@@ -109,7 +109,7 @@ func (c *Core) refillAll(short []*result, done func()) {
 			}
 		}
 		c.refilling = false
-		c.endCommit(nil)
+		c.committed(nil)
 		for len(c.afterRefill) > 0 && !c.refilling { // one may have something to read, too
 			f := c.afterRefill[0]
 			c.afterRefill = c.afterRefill[1:]
@@ -117,7 +117,7 @@ func (c *Core) refillAll(short []*result, done func()) {
 		}
 		done()
 		for _, p := range c.peersInOrder() {
-			c.resume(p)
+			c.serving.resume(p)
 		}
 		c.publish()
 	})

@@ -63,7 +63,7 @@ func (c *Core) deliver(r *result) {
 	behind := r.behind
 	r.behind = nil
 	for _, q := range r.shown {
-		if s, ok := q.sink.(*sub); ok {
+		if s, ok := q.sink.(referrer); ok {
 			s.Behind(behind)
 		}
 		if len(changes) > 0 {

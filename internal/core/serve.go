@@ -354,7 +354,7 @@ func (c *Core) serveQuery(p *Peer, m *wire.Query) {
 		s := &sub{c: c, p: p, id: m.ID, sel: sel, known: m.Known, slot: p.answerTo()}
 		p.subs[m.ID] = s
 		c.subs++
-		s.q = c.Subscribe(narrowed, allow, s)
+		s.q = c.Subscribe(narrowed, allow, subscriber{s})
 		c.Start(s.q)
 	case m.Count:
 		c.answer(p, m.ID, func(a *answer) error {
@@ -504,7 +504,7 @@ func (c *Core) collectFor(ctx context.Context, snap *Snap, sel *ankql.Selection,
 func (r *result) theirs() bool {
 	return !slices.ContainsFunc(r.joining, func(q *Query) bool {
 		switch s := q.sink.(type) {
-		case *sub:
+		case subscriber:
 			return false
 		case *aggregatedRows:
 			return !s.theirs()
@@ -538,8 +538,12 @@ type sub struct {
 	sent  map[id.ID]bool // what rows refer to: that the peer has it, or has none
 }
 
+// subscriber is what hears of a live query of a peer. No other type leads to
+// this one: what it does is linked where peers are served.
+type subscriber struct{ *sub }
+
 // Ready answers the query with its rows.
-func (s *sub) Ready() {
+func (s subscriber) Ready() {
 	s.rows = len(s.q.Rows())
 	s.p.rows += s.rows
 	fail := func(err error) {
@@ -609,7 +613,7 @@ func (s *sub) refers(j *reactor.Joined) (fresh []*outgoing) {
 }
 
 // refer gathers what rows refer to now, after what may be seen has changed.
-func (s *sub) refer(joined []*reactor.Joined) {
+func (s subscriber) refer(joined []*reactor.Joined) {
 	for _, j := range joined {
 		for _, o := range s.refers(j) {
 			s.c.touch(s.p)
@@ -619,7 +623,7 @@ func (s *sub) refer(joined []*reactor.Joined) {
 }
 
 // Behind gathers what happened to entities that rows refer to.
-func (s *sub) Behind(changes []reactor.Change) {
+func (s subscriber) Behind(changes []reactor.Change) {
 	for _, x := range changes {
 		if i := x.After.ID(); s.sent[i] {
 			s.c.touch(s.p)
@@ -629,7 +633,7 @@ func (s *sub) Behind(changes []reactor.Change) {
 }
 
 // Changed gathers what has to be pushed when the commit is through.
-func (s *sub) Changed(changes []rowChange) {
+func (s subscriber) Changed(changes []rowChange) {
 	s.c.touch(s.p)
 	w := wire.Window{Query: s.id}
 	for _, r := range changes {
@@ -660,7 +664,7 @@ func (s *sub) Changed(changes []rowChange) {
 }
 
 // Failed ends the query.
-func (s *sub) Failed(err error) {
+func (s subscriber) Failed(err error) {
 	s.forget()
 	m := &wire.Fail{ID: s.id, Code: codeOf(err), Text: textOf(err)}
 	if s.slot.open {
@@ -680,4 +684,4 @@ func (s *sub) forget() {
 }
 
 // Synced is for ephemeral nodes.
-func (s *sub) Synced(bool) {}
+func (s subscriber) Synced(bool) {}

@@ -55,7 +55,7 @@ func (c *Core) place(t *tx) {
 		p := x.p
 		p.unplaced = slices.DeleteFunc(p.unplaced, func(u unplaced) bool { return u.t == t })
 		if len(p.unplaced) == 0 {
-			c.resume(p)
+			c.serving.resume(p)
 		} else if next := p.unplaced[0].t; next.blocked && next.isNext() {
 			next.blocked = false
 			c.start(next)
