@@ -11,7 +11,8 @@ SEEDS      ?= 10000
 FIRST      ?= 1
 PROCS      ?= 2
 
-PURE = ./id ./internal/pb ./value ./schema ./ankql/... ./event ./property/... ./entity ./signal ./internal/wire
+PURE = ./internal/sorting ./internal/protowire ./internal/sha256 ./internal/random ./internal/hex ./internal/panics \
+	./id ./internal/pb ./value ./schema ./ankql/... ./event ./property/... ./entity ./signal ./internal/wire
 
 FUZZTIME   ?= 10s
 

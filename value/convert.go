@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/hex"
@@ -158,13 +157,11 @@ func parseWhole(s string) (int64, bool) {
 }
 
 func toTime(v Value) (Value, error) {
-	for _, layout := range [...]string{time.RFC3339Nano, time.DateOnly} {
-		if t, err := time.Parse(layout, v.Text()); err == nil {
-			if v := Time(t); Validate(v) == nil {
-				return v, nil
-			}
-			return Null, notA(v, "a time in the years 1 to 9999")
+	if t, ok := parseTime(v.Text()); ok {
+		if v := Time(t); Validate(v) == nil {
+			return v, nil
 		}
+		return Null, notA(v, "a time in the years 1 to 9999")
 	}
 	return Null, notA(v, kindNouns[KindTime])
 }

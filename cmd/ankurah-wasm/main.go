@@ -1,0 +1,85 @@
+// Command ankurah-wasm builds a program for browsers, small:
+//
+//	go run github.com/ankurah/ankurah-go/cmd/ankurah-wasm -o node.wasm ./node
+//
+// It has the compiler put no function into another, leaves out what only
+// debuggers read, and packs what the linker made. Stacks of panics name
+// functions, not lines; with -lines they do, which costs a tenth.
+//
+// A file whose name ends in .wasm is not built but packed only.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/ankurah/ankurah-go/internal/wasmpack"
+)
+
+func main() {
+	flags := flag.NewFlagSet("ankurah-wasm", flag.ExitOnError)
+	out := flags.String("o", "node.wasm", "the `file` to write")
+	tags := flags.String("tags", "", "build `tags`, separated by commas")
+	lines := flags.Bool("lines", false, "keep the lines of functions, for stacks")
+	flags.Usage = func() {
+		fmt.Fprintln(flags.Output(), "usage: ankurah-wasm [-o file] [-tags list] [-lines] package|file.wasm")
+		flags.PrintDefaults()
+	}
+	_ = flags.Parse(os.Args[1:])
+	if flags.NArg() != 1 {
+		flags.Usage()
+		os.Exit(2)
+	}
+	if err := run(flags.Arg(0), *out, *tags, *lines); err != nil {
+		fmt.Fprintln(os.Stderr, "ankurah-wasm:", err)
+		os.Exit(1)
+	}
+}
+
+func run(program, out, tags string, lines bool) (err error) {
+	file := program
+	if !strings.HasSuffix(program, ".wasm") {
+		folder, err := os.MkdirTemp("", "ankurah-wasm-")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+		file = filepath.Join(folder, "linked.wasm")
+		if err := build(program, file, tags); err != nil {
+			return err
+		}
+	}
+	linked, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	pack := wasmpack.Pack
+	if lines {
+		pack = wasmpack.PackData
+	}
+	packed, err := pack(linked)
+	var unknown *wasmpack.ReleaseError
+	if errors.As(err, &unknown) { // larger, but as good
+		fmt.Fprintln(os.Stderr, "ankurah-wasm:", err)
+		packed, err = wasmpack.PackData(linked)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", program, err)
+	}
+	return os.WriteFile(out, packed, 0o644)
+}
+
+func build(program, file, tags string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-gcflags=all=-l", "-tags="+tags, "-o", file, program)
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("building %s: %w", program, err)
+	}
+	return nil
+}

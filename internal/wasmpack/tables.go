@@ -1,0 +1,242 @@
+package wasmpack
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// release is the one whose tables are known: runtime/symtab.go, runtime2.go
+// and internal/abi/symtab.go of Go say what stands where.
+const release = "go1.26"
+
+// The header of the tables, and the sizes of what they consist of.
+const (
+	tablesMagic   = 0xfffffff1
+	headerWords   = 9  // 8 bytes each
+	functionFixed = 44 // a function's record up to its pcdata
+	entrySize     = 8  // of the list of functions: two numbers of 4 bytes
+)
+
+// Which tables of a function are of no use without their texts. Unsafe points
+// are for preemption by signals, which WebAssembly does not have.
+var (
+	uselessPC   = map[int]bool{0: true, 3: true} // unsafe points, live arguments
+	uselessFunc = map[int]bool{5: true, 6: true} // layout of arguments, live arguments
+)
+
+const argLayout = 5
+
+const none = ^uint32(0)
+
+// tables are those that the runtime finds functions with, in the memory.
+type tables struct {
+	memory           []byte
+	count            int    // of functions
+	pcAt, pcLen      uint64 // values by program counter
+	listAt, listLen  uint64 // list of functions and their records
+	funcdata, follow uint64 // what records point to, and what comes after
+}
+
+func (t *tables) u32(at uint64) uint32       { return binary.LittleEndian.Uint32(t.memory[at:]) }
+func (t *tables) u64(at uint64) uint64       { return binary.LittleEndian.Uint64(t.memory[at:]) }
+func (t *tables) setU32(at uint64, v uint32) { binary.LittleEndian.PutUint32(t.memory[at:], v) }
+
+// stripTables takes what only stack traces' texts need out of the tables.
+func stripTables(all []section, memory []byte) error {
+	version := goVersion(all)
+	if !knownRelease(version) {
+		return &ReleaseError{version}
+	}
+	t, err := findTables(memory)
+	if err == nil {
+		err = t.strip()
+	}
+	if err != nil {
+		return fmt.Errorf("wasmpack: the tables of %s: %w", version, err)
+	}
+	return nil
+}
+
+// knownRelease says whether a version of Go is one whose tables are known.
+func knownRelease(version string) bool {
+	return version == release || strings.HasPrefix(version, release+".")
+}
+
+// findTables finds the header by its magic number, and the module's record by
+// its being what points to the header and agrees with it in all.
+func findTables(memory []byte) (*tables, error) {
+	magic := binary.LittleEndian.AppendUint32(nil, tablesMagic)
+	magic = append(magic, 0, 0, 1, 8) // size of an instruction, of a pointer
+	var found []*tables
+	for at := 0; ; at++ {
+		k := bytes.Index(memory[at:], magic)
+		if k < 0 {
+			break
+		}
+		at += k
+		if at+headerWords*8 > len(memory) {
+			break
+		}
+		found = append(found, tablesAt(memory, uint64(at))...)
+	}
+	if len(found) != 1 {
+		return nil, fmt.Errorf("%d tables of functions are in it, want 1", len(found))
+	}
+	return found[0], nil
+}
+
+func tablesAt(memory []byte, header uint64) (found []*tables) {
+	t := tables{memory: memory}
+	word := func(k uint64) uint64 { return t.u64(header + 8*k) }
+	count := word(1)
+	pointer := binary.LittleEndian.AppendUint64(nil, header)
+	for at := 0; ; at += 8 {
+		k := bytes.Index(memory[at:], pointer)
+		if k < 0 {
+			return found
+		}
+		at += k
+		if at+1+6*24+23*8 > len(memory) {
+			return found
+		}
+		// Six slices: names, units, files, pcs, records, list of functions.
+		field := func(k int) uint64 { return t.u64(uint64(at) + 8 + 8*uint64(k)) }
+		agrees := true
+		for k, offset := range []uint64{word(4), word(5), word(6), word(7), word(8), word(8)} {
+			start, length := field(3*k), field(3*k+1)
+			agrees = agrees && start == header+offset && start < uint64(len(memory)) && length <= uint64(len(memory))-start
+		}
+		t.pcAt, t.pcLen = field(9), field(10)
+		t.listAt, t.listLen = field(12), field(13)
+		t.funcdata, t.follow = field(18+21), field(18)
+		if agrees && count < 1<<24 && field(16) == count+1 &&
+			t.listAt+t.listLen <= t.funcdata && t.funcdata <= t.follow && t.follow <= uint64(len(memory)) {
+			t.count = int(count)
+			one := t
+			found = append(found, &one)
+		}
+	}
+}
+
+func (t *tables) strip() error {
+	var fields []uint64          // where offsets of values that stay are
+	layouts := map[uint32]bool{} // of arguments
+	kept := map[uint32]bool{}    // other data of functions
+	for k := range uint64(t.count) {
+		if (k+1)*entrySize > t.listLen {
+			return errors.New("the list of functions is too short")
+		}
+		entry, offset := t.u32(t.listAt+k*entrySize), uint64(t.u32(t.listAt+k*entrySize+4))
+		at := t.listAt + offset
+		if offset+functionFixed > t.listLen || t.u32(at) != entry {
+			return fmt.Errorf("the record of function %d is not where the list says", k)
+		}
+		pcs, funcs := uint64(t.u32(at+28)), uint64(t.memory[at+43])
+		if pcs > 8 || offset+functionFixed+4*(pcs+funcs) > t.listLen {
+			return fmt.Errorf("the record of function %d is too long", k)
+		}
+		fields = append(fields, at+16)
+		t.setU32(at+20, 0) // files
+		t.setU32(at+24, 0) // lines
+		t.setU32(at+32, 0) // unit of the files
+		t.setU32(at+36, 0) // first line
+		for i := range pcs {
+			if field := at + functionFixed + 4*i; uselessPC[int(i)] {
+				t.setU32(field, 0)
+			} else {
+				fields = append(fields, field)
+			}
+		}
+		for i := range funcs {
+			field := at + functionFixed + 4*(pcs+i)
+			data := t.u32(field)
+			switch {
+			case data == none:
+			case uint64(data) >= t.follow-t.funcdata:
+				return fmt.Errorf("data of function %d is outside of all data", k)
+			case uselessFunc[int(i)]:
+				if i == argLayout {
+					layouts[data] = true
+				}
+				t.setU32(field, none)
+			default:
+				kept[data] = true
+			}
+		}
+	}
+	if err := t.movePCs(fields); err != nil {
+		return err
+	}
+	for at := range layouts {
+		if !kept[at] {
+			t.clearLayout(uint64(at))
+		}
+	}
+	return nil
+}
+
+// movePCs moves the values by program counter together that a field points to,
+// in the order of the fields.
+func (t *tables) movePCs(fields []uint64) error {
+	old := bytes.Clone(t.memory[t.pcAt : t.pcAt+t.pcLen])
+	moved := map[uint32]uint32{0: 0} // an offset of 0 says that there are none
+	out := []byte{0}
+	for _, field := range fields {
+		from := t.u32(field)
+		to, done := moved[from]
+		if !done {
+			if uint64(from) >= t.pcLen {
+				return fmt.Errorf("values at %d are outside of all values", from)
+			}
+			n, err := pcsLength(old[from:])
+			if err != nil {
+				return err
+			}
+			to = uint32(len(out))
+			moved[from] = to
+			out = append(out, old[from:int(from)+n]...)
+		}
+		t.setU32(field, to)
+	}
+	if len(out) > len(old) {
+		return errors.New("the values that stay are longer than all of them")
+	}
+	clear(t.memory[t.pcAt : t.pcAt+t.pcLen])
+	copy(t.memory[t.pcAt:], out)
+	return nil
+}
+
+// pcsLength returns how long a function's values are: pairs of differences of
+// value and program counter, up to a zero that is not the first one.
+func pcsLength(b []byte) (int, error) {
+	for at, first := 0, true; at < len(b); first = false {
+		if b[at] == 0 && !first {
+			return at + 1, nil
+		}
+		for range 2 {
+			_, n := binary.Uvarint(b[at:])
+			if n <= 0 {
+				return 0, errors.New("values by program counter do not end")
+			}
+			at += n
+		}
+	}
+	return 0, errors.New("values by program counter do not end")
+}
+
+// clearLayout clears a layout of arguments: pairs of offset and size, and
+// marks, up to the mark of the end.
+func (t *tables) clearLayout(at uint64) {
+	const firstMark, end = 0xfb, 0xff
+	all := t.memory[t.funcdata:t.follow]
+	from := at
+	for at < uint64(len(all)) && all[at] != end {
+		if at++; all[at-1] < firstMark {
+			at++
+		}
+	}
+	clear(all[from:min(at+1, uint64(len(all)))])
+}
