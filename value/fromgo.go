@@ -95,8 +95,10 @@ func fromReflect(r reflect.Value, depth int) (Value, error) {
 		}
 		return fromGo(r.Elem().Interface(), depth+1)
 	case reflect.Struct:
-		if r.CanConvert(timeType) {
-			return fromTime(r.Convert(timeType).Interface().(time.Time))
+		if isTime(r.Type()) {
+			p := reflect.New(r.Type())
+			p.Elem().Set(r)
+			return fromTime(reflect.NewAt(timeType, p.UnsafePointer()).Elem().Interface().(time.Time))
 		}
 	case reflect.Slice:
 		if r.Type().Elem().Kind() == reflect.Uint8 {
@@ -111,6 +113,21 @@ func fromReflect(r reflect.Value, depth int) (Value, error) {
 		}
 	}
 	return Null, typeError("a Go value of type " + r.Type().String() + " is none that a property can hold")
+}
+
+// isTime reports whether a struct is defined over [time.Time]: nothing else has
+// that package's fields. [reflect.Value.Convert] knows as well, but has a
+// program link calls of any method.
+func isTime(t reflect.Type) bool {
+	if t.NumField() != timeType.NumField() {
+		return false
+	}
+	for k := range t.NumField() {
+		if a, b := t.Field(k), timeType.Field(k); a.Name != b.Name || a.PkgPath != b.PkgPath || a.Type != b.Type {
+			return false
+		}
+	}
+	return true
 }
 
 func textMap(r reflect.Value) map[string]any {

@@ -14,7 +14,7 @@ func (v Value) plain() string {
 	case KindBytes:
 		return hex.Encode(v.s)
 	case KindTime:
-		return string(appendTime(nil, v.Time()))
+		return v.Time().Format("2006-01-02T15:04:05.999999Z")
 	case KindID:
 		return v.ID().String()
 	}

@@ -1,51 +1,12 @@
 package value
 
 import (
-	"strconv"
 	"strings"
 	"time"
 )
 
-// Times as text, in RFC 3339. Package time would do, but its reader and writer
-// of layouts are as large as the parser of the query language, and browsers
-// load both.
-
-// appendTime appends a time in UTC, to microseconds.
-func appendTime(b []byte, t time.Time) []byte {
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	if year < 0 {
-		b, year = append(b, '-'), -year
-	}
-	if year > 9999 {
-		b = strconv.AppendInt(b, int64(year), 10)
-	} else {
-		b = appendDigits(b, year, 4)
-	}
-	b = appendDigits(append(b, '-'), int(month), 2)
-	b = appendDigits(append(b, '-'), day, 2)
-	b = appendDigits(append(b, 'T'), hour, 2)
-	b = appendDigits(append(b, ':'), minute, 2)
-	b = appendDigits(append(b, ':'), second, 2)
-	if micros := t.Nanosecond() / 1000; micros != 0 {
-		b = appendDigits(append(b, '.'), micros, 6)
-		for b[len(b)-1] == '0' {
-			b = b[:len(b)-1]
-		}
-	}
-	return append(b, 'Z')
-}
-
-func appendDigits(b []byte, n, width int) []byte {
-	for k := range width {
-		digit := n
-		for range width - 1 - k {
-			digit /= 10
-		}
-		b = append(b, '0'+byte(digit%10))
-	}
-	return b
-}
+// Package time reads times as well, but its reader of layouts is as large as
+// the parser of the query language, and browsers load both.
 
 // parseTime reads what [time.Parse] reads as RFC 3339 or as a date: also hours
 // of one digit, commas before fractions, and fractions of any length.
