@@ -96,6 +96,11 @@ test-browser: chromium web/node_modules
 	$(BROWSER) ./storage/indexeddb
 	TEST_SERVER=./internal/echo $(BROWSER) -run Browser ./transport/wsclient
 	node --test web/worker/worker.test.mjs web/worker/node.test.mjs web/vite/test/plugin.test.mjs
+	node web/test/size.mjs $(NODE_PROGRAM) $(NODE_BUDGET)
+
+# A page's program, and how many bytes of it a browser may load.
+NODE_PROGRAM ?= ./examples/chat/node
+NODE_BUDGET  ?= 1000000
 
 # The chat's pages, with nodes in workers and without.
 test-e2e: chromium web/node_modules chat-page
