@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"github.com/ankurah/ankurah-go"
 	"github.com/ankurah/ankurah-go/ankurahtest/pgtest"
 	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/storage/dump"
+	"github.com/ankurah/ankurah-go/storage/memory"
 	"github.com/ankurah/ankurah-go/storage/postgres"
 )
 
@@ -256,4 +259,44 @@ func TestFeedsAreTrimmed(t *testing.T) {
 			t.Errorf("told %s, want %s", c.Tx, want[0])
 		}
 	})
+}
+
+// The feeds of several servers go with a dump: in a store of one process they
+// are told as one line, too, from a position that was taken before, and go on.
+func TestFeedOfADump(t *testing.T) {
+	url := pgtest.New(t)
+	a, b := teller(t, url, true, 0), teller(t, url, true, 0)
+	var want []ankurah.TxID
+	for range 4 {
+		want = append(want, a.create(t, 1)...)
+		b.tell(t, "", len(want), func(ankurah.Commit) {}) // it has heard of that
+		want = append(want, b.create(t, 1)...)
+		a.tell(t, "", len(want), func(ankurah.Commit) {})
+	}
+	pos := b.tell(t, "", 3, func(ankurah.Commit) {})
+	var stream bytes.Buffer
+	if _, err := dump.Write(t.Context(), a.engine, &stream, nil); err != nil {
+		t.Fatal(err)
+	}
+	copied := memory.New()
+	defer copied.Close()
+	if _, err := dump.Restore(t.Context(), copied, &stream, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it is opened twice, by processes one after the other
+		s := node(t, copied)
+		one := &follower{node: s.Node(), session: s}
+		want = append(want, one.create(t, 2)...)
+		var got []ankurah.TxID
+		one.tell(t, pos, len(want)-3, func(c ankurah.Commit) { got = append(got, c.Tx) })
+		if fmt.Sprint(got) != fmt.Sprint(want[3:]) {
+			t.Errorf("told %s, want %s", got, want[3:])
+		}
+		if err := s.Node().Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := dump.Verify(t.Context(), copied, &dump.Options{Damage: func(err error) { t.Error(err) }}); err != nil {
+		t.Fatal(err)
+	}
 }
