@@ -33,6 +33,7 @@ export function ankurah({ node = "./node", flags = [], ldflags = "-s -w", env = 
         dedupe: ["react", "react-dom", ...ours],
       },
       optimizeDeps: { exclude: ours },
+      build: { rolldownOptions: { checks: { pluginTimings: false } } }, // compiling and compressing take most of a build
       worker: { format: "es", plugins: () => [wasmExec(() => config.root)] },
     }),
 
