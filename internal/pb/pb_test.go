@@ -9,8 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/ankurah/ankurah-go/internal/pb"
-	"github.com/ankurah/ankurah-go/internal/protowire"
 )
 
 // message is what the reader of these tests knows: a number (1), a text of at
@@ -245,13 +246,13 @@ func walk(b []byte) ([]byte, error) {
 			r.Unknown()
 			out = append(out, before[:len(before)-len(r.Rest())]...)
 		case r.Num%3 == 0:
-			out = protowire.AppendTag(out, r.Num, protowire.VarintType)
+			out = protowire.AppendTag(out, protowire.Number(r.Num), protowire.VarintType)
 			out = protowire.AppendVarint(out, r.Uint64())
 		case r.Num%3 == 1:
 			r.Repeated()
 			out = pb.AppendBytes(out, r.Num, r.Bytes())
 		default:
-			out = protowire.AppendTag(out, r.Num, protowire.Fixed64Type)
+			out = protowire.AppendTag(out, protowire.Number(r.Num), protowire.Fixed64Type)
 			out = protowire.AppendFixed64(out, r.Fixed64())
 		}
 	}

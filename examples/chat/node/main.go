@@ -6,7 +6,7 @@ package main
 
 import (
 	"context"
-	"os"
+	"syscall"
 	"time"
 
 	"github.com/ankurah/ankurah-go"
@@ -25,7 +25,8 @@ func main() {
 			return nil, err
 		}
 		// src/ankurah.ts sets the variable.
-		opts := &wsclient.Options{Credential: []byte(os.Getenv("CHAT_USER")), MaxBackoff: 5 * time.Second}
+		user, _ := syscall.Getenv("CHAT_USER") // package os would bring files along
+		opts := &wsclient.Options{Credential: []byte(user), MaxBackoff: 5 * time.Second}
 		if _, err := wsclient.Dial(node, "/ankurah", opts); err != nil {
 			return nil, err
 		}
