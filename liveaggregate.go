@@ -6,6 +6,7 @@ import (
 
 	"github.com/ankurah/ankurah-go/internal/agg"
 	"github.com/ankurah/ankurah-go/internal/core"
+	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/signal"
 )
 
@@ -34,8 +35,8 @@ type LiveAggregate struct {
 
 type liveAggregate struct {
 	feed[agg.Change]
-	subject string // of who asked
-	q       *core.Aggregate
+	s *Session // that asked
+	q *core.Aggregate
 }
 
 // GroupChange is what happened to one group: the zero [Group] before what is
@@ -52,11 +53,7 @@ func (c Collection[M, V, E]) QueryAggregate(ctx context.Context, s *Session, que
 	if err != nil {
 		return nil, err
 	}
-	narrowed, allow, err := s.n.core.NarrowAggregate(a, s.p)
-	if err != nil {
-		return nil, err
-	}
-	l := &liveAggregate{feed: feed[agg.Change]{n: s.n}, subject: s.p.Subject}
+	l := &liveAggregate{feed: feed[agg.Change]{n: s.n}, s: s}
 	l.synced = func() bool { return l.q.Synced() }
 	l.merge = func(first, then []agg.Change) []agg.Change { return l.q.Table().Merge(first, then) }
 	s.n.do(func() {
@@ -64,7 +61,9 @@ func (c Collection[M, V, E]) QueryAggregate(ctx context.Context, s *Session, que
 			err = errClosed
 			return
 		}
-		l.q = s.n.core.SubscribeAggregate(narrowed, allow, (*aggregateSink)(l))
+		if l.q, err = s.n.core.SubscribeAggregateLocal(a, (*aggregateSink)(l)); err != nil {
+			return
+		}
 		s.n.core.StartAggregate(l.q)
 	})
 	if err != nil {
@@ -172,7 +171,7 @@ type aggregateSink liveAggregate
 func (s *aggregateSink) Ready() { s.begin() }
 
 // Owner returns the subject of who asked.
-func (s *aggregateSink) Owner() string { return s.subject }
+func (s *aggregateSink) Owner() string { return s.s.p.Subject }
 
 // Changed queues what is to be seen.
 func (s *aggregateSink) Changed(changes []agg.Change) {
@@ -183,6 +182,12 @@ func (s *aggregateSink) Changed(changes []agg.Change) {
 
 // Synced tells those who wait.
 func (s *aggregateSink) Synced(bool) { s.tell() }
+
+// Principal returns who asked.
+func (s *aggregateSink) Principal() policy.Principal { return s.s.p }
+
+// Narrowed has signals told.
+func (s *aggregateSink) Narrowed() { s.mark() }
 
 // Failed ends the aggregate.
 func (s *aggregateSink) Failed(err error) { s.fail(err) }

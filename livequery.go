@@ -6,9 +6,11 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/internal/core"
 	"github.com/ankurah/ankurah-go/internal/reactor"
+	"github.com/ankurah/ankurah-go/policy"
 	"github.com/ankurah/ankurah-go/signal"
 )
 
@@ -17,34 +19,24 @@ import (
 type LiveQuery[V AnyView] struct {
 	l    *live
 	view func(View) V
-	bind func(ctx context.Context, query string, args []any) (*selection, error)
+	bind func(ctx context.Context, s *Session, query string, args []any) (*ankql.Selection, error)
 }
 
 // live is a live query without its model's type.
 type live struct {
 	feed[reactor.RowChange]
-	subject string // of who asked
-	q       *core.Query
+	s *Session // that asked
+	q *core.Query
 }
 
 // Query returns a live query: its rows now, and from then on whatever commits
 // change. Parameters are as in [Collection.Fetch].
 func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string, args ...any) (*LiveQuery[V], error) {
-	bind := func(ctx context.Context, query string, args []any) (*selection, error) {
-		if err := s.n.principal(s.p); errors.Is(err, ErrPrincipal) {
-			return nil, err
-		}
-		sel, err := c.bind(ctx, s.reader(), query, args)
-		if err != nil {
-			return nil, err
-		}
-		return s.narrow(sel)
-	}
-	sel, err := bind(ctx, query, args)
+	sel, err := c.bindLive(ctx, s, query, args)
 	if err != nil {
 		return nil, err
 	}
-	l := &live{feed: feed[reactor.RowChange]{n: s.n}, subject: s.p.Subject}
+	l := &live{feed: feed[reactor.RowChange]{n: s.n}, s: s}
 	l.synced = func() bool { return l.q.Synced() }
 	l.merge = func(first, then []reactor.RowChange) []reactor.RowChange {
 		return coalesce(first, then, l.q.Selection())
@@ -54,7 +46,9 @@ func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string
 			err = errClosed
 			return
 		}
-		l.q = s.n.core.Subscribe(sel.sel, sel.allow, (*sink)(l))
+		if l.q, err = s.n.core.SubscribeLocal(sel, (*sink)(l)); err != nil {
+			return
+		}
 		if !s.n.durable {
 			s.n.core.Follow(l.q)
 		}
@@ -63,12 +57,20 @@ func (c Collection[M, V, E]) Query(ctx context.Context, s *Session, query string
 	if err != nil {
 		return nil, err
 	}
-	q := &LiveQuery[V]{l: l, view: c.b.view, bind: bind}
+	q := &LiveQuery[V]{l: l, view: c.b.view, bind: c.bindLive}
 	if err = l.begun(ctx); err != nil {
 		q.Close()
 		return nil, err
 	}
 	return q, nil
+}
+
+// bindLive binds what a live query is asked for.
+func (c Collection[M, V, E]) bindLive(ctx context.Context, s *Session, query string, args []any) (*ankql.Selection, error) {
+	if err := s.n.principal(s.p); errors.Is(err, ErrPrincipal) {
+		return nil, err
+	}
+	return c.bind(ctx, s.reader(), query, args)
 }
 
 // Rows returns the rows as they are now. The slice is the caller's.
@@ -147,21 +149,31 @@ func (q *LiveQuery[V]) OnStatus(f func()) { q.l.watch(f) }
 // SetSelection changes what the query selects, in place; the difference comes
 // as one change set (S54). Parameters are as in [Collection.Fetch].
 func (q *LiveQuery[V]) SetSelection(ctx context.Context, query string, args ...any) error {
-	sel, err := q.bind(ctx, query, args)
+	sel, err := q.bind(ctx, q.l.s, query, args)
 	if err != nil {
 		return err
 	}
-	return q.reselect(ctx, sel)
+	return q.reselect(ctx, func() *ankql.Selection { return sel })
 }
 
-func (q *LiveQuery[V]) reselect(ctx context.Context, sel *selection) error {
+// reselect changes what the query selects to what f returns, under the core's
+// lock; nothing where that is nil.
+func (q *LiveQuery[V]) reselect(ctx context.Context, f func() *ankql.Selection) (err error) {
 	there := make(chan struct{})
 	q.l.n.do(func() {
-		q.l.n.core.SetSelection(q.l.q, sel.sel, sel.allow, func() {
+		sel := f()
+		if sel == nil {
+			close(there)
+			return
+		}
+		err = q.l.n.core.Select(q.l.q, sel, func() {
 			q.l.mark() // the same rows may have another order
 			close(there)
 		})
 	})
+	if err != nil {
+		return err
+	}
 	select {
 	case <-there:
 		return q.l.over()
@@ -178,15 +190,14 @@ func (q *LiveQuery[V]) LoadMore(ctx context.Context, n int) error {
 	if n < 0 {
 		return errors.New("ankurah: LoadMore of " + strconv.Itoa(n) + " rows: a window only grows")
 	}
-	q.l.n.mu.Lock()
-	sel, allow := q.l.q.Asked()
-	q.l.n.mu.Unlock()
-	if sel.Limit < 0 {
-		return q.l.over()
-	}
-	longer := *sel
-	longer.Limit = min(sel.Limit, math.MaxInt-n) + n
-	return q.reselect(ctx, &selection{&longer, allow})
+	return q.reselect(ctx, func() *ankql.Selection {
+		longer := *q.l.q.Asked()
+		if longer.Limit < 0 {
+			return nil
+		}
+		longer.Limit = min(longer.Limit, math.MaxInt-n) + n
+		return &longer
+	})
 }
 
 // Cursor returns the position of v in the query's order, for AFTER.
@@ -225,6 +236,12 @@ func (s *sink) Changed(changes []reactor.RowChange) { s.deliver(changes) }
 
 // Synced tells those who wait.
 func (s *sink) Synced(bool) { s.tell() }
+
+// Principal returns who asked.
+func (s *sink) Principal() policy.Principal { return s.s.p }
+
+// Narrowed has signals told.
+func (s *sink) Narrowed() { s.mark() }
 
 // Failed ends the query.
 func (s *sink) Failed(err error) { s.fail(err) }

@@ -95,4 +95,4 @@ func (n *Node) FailedQueries() []FailedQueryInfo {
 var _, _ core.Owned = (*sink)(nil), (*aggregateSink)(nil)
 
 // Owner returns the subject of who asked.
-func (s *sink) Owner() string { return s.subject }
+func (s *sink) Owner() string { return s.s.p.Subject }

@@ -507,6 +507,21 @@ func (t *Table) Diff(older *Table) []Change {
 	return out
 }
 
+// Hold returns a copy with the result as it was last taken, to which nothing is
+// added.
+func (t *Table) Hold() *Table {
+	h := &Table{a: t.a, columns: t.columns, items: t.items, groups: map[string]*group{}}
+	h.order.compare = func(x, y **group) int { return h.compare(*x, *y) }
+	for i, g := range t.groups {
+		if g.taken != nil {
+			held := &group{id: i, now: *g.taken, taken: g.taken, shown: true, visible: true}
+			h.groups[i] = held
+			h.order.insert(held)
+		}
+	}
+	return h
+}
+
 // Changed reports whether there is something to take.
 func (t *Table) Changed() bool { return len(t.news) > 0 }
 

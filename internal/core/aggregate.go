@@ -14,7 +14,6 @@ import (
 	"github.com/ankurah/ankurah-go/internal/reactor"
 	"github.com/ankurah/ankurah-go/internal/sorting"
 	"github.com/ankurah/ankurah-go/internal/wire"
-	"github.com/ankurah/ankurah-go/policy"
 )
 
 // AggregateSink receives what happens to a live aggregate, as a [Sink] does of
@@ -41,7 +40,8 @@ type Aggregate struct {
 	next    *aggregateResult // what it will show, nil when that is not being read
 	waiting []func()         // to be called when next is there, those for overtaken ones too
 	closed  bool
-	remote  *remoteAggregate // of an ephemeral node, and no links: what it is to the server
+	remote  *remoteAggregate   // of an ephemeral node, and no links: what it is to the server
+	asked   *ankql.Aggregation // of a session: before it was narrowed, nil where that changed nothing
 }
 
 // aggregateResult is a maintained result, which several aggregates may show.
@@ -55,22 +55,11 @@ type aggregateResult struct {
 	shown   []*Aggregate    // by whom, in the order in which they came; the slice never changes
 	joining []*Aggregate    // who will show it when it is read
 	reading bool
+	held    bool               // it is a copy that stays as it is, of one live aggregate
 	buffer  [][]reactor.Change // what commits since the snapshot did to the collection
 	gone    bool               // nobody shows it
 	touched uint64             // commits that changed it
 	changed uint64             // when one did last, in milliseconds since the Unix epoch
-}
-
-// NarrowAggregate is [Core.Narrow] of an aggregate selection: who may not read
-// a row does not have it counted (S38, S60).
-func (c *Core) NarrowAggregate(a *ankql.Aggregation, p policy.Principal) (*ankql.Aggregation, func(*entity.State) bool, error) {
-	rows, allow, err := c.Narrow(a.Rows, p)
-	if err != nil {
-		return nil, nil, err
-	}
-	narrowed := *a
-	narrowed.Rows = rows
-	return &narrowed, allow, nil
 }
 
 // Groups computes a narrowed aggregate selection from a snapshot. It may block
@@ -136,17 +125,17 @@ func (c *Core) await(q *Aggregate, r *aggregateResult) {
 	overtaken := q.next
 	q.next = r
 	r.joining = append(r.joining, q)
-	if overtaken != nil {
-		c.leaveAggregate(q, overtaken, r)
+	switch overtaken {
+	case nil, r:
+	case q.res: // it is still shown
+		overtaken.joining = slices.DeleteFunc(overtaken.joining, func(o *Aggregate) bool { return o == q })
+	default:
+		c.leaveAggregate(q, overtaken)
 	}
 }
 
-// leaveAggregate ends that q shows r, or waits to, unless r is what it stays
-// with.
-func (c *Core) leaveAggregate(q *Aggregate, r, stays *aggregateResult) {
-	if r == stays {
-		return
-	}
+// leaveAggregate ends that q shows r, or waits to.
+func (c *Core) leaveAggregate(q *Aggregate, r *aggregateResult) {
 	is := func(o *Aggregate) bool { return o == q }
 	r.shown = slices.DeleteFunc(slices.Clone(r.shown), is)
 	r.joining = slices.DeleteFunc(r.joining, is)
@@ -225,7 +214,7 @@ func (c *Core) showAggregate(q *Aggregate, r *aggregateResult) {
 		if changes := r.ra.Table().Diff(old.ra.Table()); len(changes) > 0 {
 			q.sink.Changed(changes)
 		}
-		c.leaveAggregate(q, old, nil)
+		c.leaveAggregate(q, old)
 	}
 	q.done()
 }
@@ -257,10 +246,13 @@ func (c *Core) UnsubscribeAggregate(q *Aggregate) {
 	c.unfollowAggregate(q)
 	delete(c.aggregates, q)
 	if q.res != nil {
-		c.leaveAggregate(q, q.res, nil)
+		if _, is := q.sink.(Local); is && len(q.res.shown) > 1 {
+			c.holdAggregate(q) // as of a live query
+		}
+		c.leaveAggregate(q, q.res)
 	}
 	if q.next != nil {
-		c.leaveAggregate(q, q.next, nil)
+		c.leaveAggregate(q, q.next)
 	}
 	q.done()
 }

@@ -9,8 +9,6 @@ import (
 	"github.com/ankurah/ankurah-go/ankql"
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/internal/reactor"
-	"github.com/ankurah/ankurah-go/policy"
-	"github.com/ankurah/ankurah-go/value"
 )
 
 // referrer is a [Sink] that hears of what rows refer to as well.
@@ -42,7 +40,8 @@ type Query struct {
 	next    *result  // what it will show, nil when that is not being read
 	waiting []func() // to be called when next is there, those for overtaken ones too
 	closed  bool
-	remote  *remote // of an ephemeral node: what it is to the server
+	remote  *remote          // of an ephemeral node: what it is to the server
+	asked   *ankql.Selection // of a session: before it was narrowed, nil where that changed nothing
 }
 
 // result is a maintained result, which several queries may show.
@@ -55,6 +54,7 @@ type result struct {
 	hydrating bool
 	buffer    [][]reactor.Change // commits since the snapshot that is being read
 	short     bool               // waits for rows
+	held      bool               // it is a copy that stays as it is, of one live query
 	gone      bool               // nobody shows it
 	remade    bool               // those who show it wait for another
 	changed   uint64             // when it changed last, in milliseconds since the Unix epoch
@@ -72,90 +72,11 @@ func (q *Query) now() *reactor.Query {
 // Rows returns the query's rows; the slice is the caller's.
 func (q *Query) Rows() []*entity.State { return q.now().Rows() }
 
-// Asked returns what was asked for last and the check beside it.
-func (q *Query) Asked() (*ankql.Selection, func(*entity.State) bool) {
-	r := q.next
-	if r == nil {
-		r = q.res
-	}
-	return r.rq.Selection(), r.allow
-}
-
 // CursorOf returns the position of a row in the query's order.
 func (q *Query) CursorOf(s *entity.State) *ankql.Cursor { return q.now().CursorOf(s) }
 
 // Selection returns what the query selects, narrowed by policy.
 func (q *Query) Selection() *ankql.Selection { return q.now().Selection() }
-
-// Narrow returns sel narrowed to what p may read, and the check that remains
-// for each entity, nil for none. It may be called at any time.
-func (c *Core) Narrow(sel *ankql.Selection, p policy.Principal) (_ *ankql.Selection, allow func(*entity.State) bool, err error) {
-	if c.cfg.Policy == nil {
-		return sel, nil, nil
-	}
-	defer func() {
-		if c.panicked("the policy agent", recover()) {
-			err = &policy.DeniedError{Subject: p.Subject, Collection: sel.Collection, Rule: "the policy agent panicked"}
-		}
-	}()
-	filter, allow, err := c.readable(p, sel.Collection)
-	if err != nil {
-		return nil, nil, err
-	}
-	if filter != nil || len(sel.Links) > 0 {
-		narrowed := *sel
-		narrowed.Where = ankql.And(sel.Where, filter)
-		narrowed.Links = slices.Clone(sel.Links)
-		for k := range narrowed.Links {
-			l := &narrowed.Links[k]
-			var see func(*entity.State) bool
-			if l.Where, see, err = c.readable(p, l.Collection); err != nil {
-				return nil, nil, err
-			}
-			if see != nil {
-				l.Allow = func(r ankql.Row) bool { return see(r.(*entity.State)) }
-			}
-		}
-		sel = &narrowed
-	}
-	return sel, allow, nil
-}
-
-// readable returns what p may read of a collection: what a predicate selects,
-// nil for everything, and what a check allows, nil for all of that.
-func (c *Core) readable(p policy.Principal, collection string) (filter ankql.Expr, allow func(*entity.State) bool, err error) {
-	filter, err = c.cfg.Policy.ReadFilter(p, collection)
-	switch {
-	case errors.Is(err, policy.ErrDenied):
-		filter, err = &ankql.Literal{Value: value.Bool(false)}, nil // absence, not an error (S60)
-	case err != nil:
-		return nil, nil, err
-	case filter != nil:
-		if filter, err = policy.BindFilter(filter, c.Model(collection), collection); err != nil {
-			return nil, nil, err
-		}
-	}
-	if r, ok := c.cfg.Policy.(policy.EntityReader); ok {
-		allow = func(s *entity.State) (ok bool) {
-			defer func() {
-				if c.panicked("the policy agent", recover()) {
-					ok = false
-				}
-			}()
-			return r.CheckRead(p, s) == nil
-		}
-	}
-	return filter, allow, nil
-}
-
-// Readable reports whether p may read s. It may be called at any time.
-func (c *Core) Readable(s *entity.State, p policy.Principal) (bool, error) {
-	sel, allow, err := c.Narrow(&ankql.Selection{Collection: s.Collection(), Limit: -1}, p)
-	if err != nil {
-		return false, err
-	}
-	return sel.Match(s) && (allow == nil || allow(s)), nil
-}
 
 // Collect reads the allowed rows of a selection, and with what they refer to
 // when it has links.
@@ -443,7 +364,11 @@ func (c *Core) show(q *Query, r *result) {
 		case *aggregatedRows:
 			s.compare()
 		}
-		if changes := r.rq.Replace(old.rq); len(changes) > 0 {
+		changes := r.rq.Replace(old.rq)
+		if old.held {
+			changes = c.bare(q, changes)
+		}
+		if len(changes) > 0 {
 			q.sink.Changed(changes)
 		}
 		c.leave(q, old)
@@ -479,20 +404,29 @@ func (c *Core) failResult(r *result, err error) {
 	c.drop(r)
 }
 
-// SetSelection replaces what a live query selects and reports the difference
-// as one change (S54). done is called when the new rows are there.
+// SetSelection replaces what a live query selects, narrowed already, and reports
+// the difference as one change (S54). done is called when the new rows are there.
 func (c *Core) SetSelection(q *Query, sel *ankql.Selection, allow func(*entity.State) bool, done func()) {
 	if q.closed {
 		done()
 		return
 	}
 	q.waiting = append(q.waiting, done)
-	if q.next != nil { // overtaken
+	c.replace(q, sel, allow)
+	c.obtain(q.next)
+}
+
+// replace makes the result of another selection what q will show.
+func (c *Core) replace(q *Query, sel *ankql.Selection, allow func(*entity.State) bool) {
+	switch q.next { // which is overtaken
+	case nil:
+	case q.res: // it is still shown
+		q.res.joining = slices.DeleteFunc(q.res.joining, func(o *Query) bool { return o == q })
+	default:
 		c.leave(q, q.next)
 	}
 	q.next = c.result(sel, allow)
 	q.next.joining = append(q.next.joining, q)
-	c.obtain(q.next)
 }
 
 // done tells those who wait for a change of selection.
@@ -512,6 +446,9 @@ func (c *Core) Unsubscribe(q *Query) {
 	q.closed = true
 	c.unfollow(q)
 	if q.res != nil {
+		if _, is := q.sink.(Local); is && len(q.res.shown) > 1 {
+			c.hold(q, q.res.rq.Selection()) // what others go on to show is not for this one any more
+		}
 		c.leave(q, q.res)
 	}
 	if q.next != nil {

@@ -456,16 +456,7 @@ func (c *Core) refresh(p *Peer, credential []byte) {
 	})
 }
 
-// Invalidate makes the policy agent's word new for a principal, or for all
-// when subject is nil: what it may not read any more is withdrawn (S38).
-func (c *Core) Invalidate(subject *string) {
-	for _, p := range c.peersInOrder() {
-		if p.known && (subject == nil || *subject == p.principal.Subject) {
-			c.narrowAgain(p)
-		}
-	}
-}
-
+// narrowAgain asks again what a peer may read, and withdraws what it may not.
 func (c *Core) narrowAgain(p *Peer) {
 	clear(p.filters)
 	p.narrowed++

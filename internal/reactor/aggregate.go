@@ -95,3 +95,7 @@ func (q *Aggregate) matches(s *entity.State) bool {
 // Take returns the groups that have changed since the last call. A group may be
 // what it was, see [agg.Seen].
 func (q *Aggregate) Take() []agg.Change { return q.table.Take() }
+
+// Hold returns a copy whose groups stay as they were last taken. It is not to be
+// registered.
+func (q *Aggregate) Hold() *Aggregate { return &Aggregate{table: q.table.Hold()} }

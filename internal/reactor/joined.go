@@ -99,6 +99,43 @@ func (q *Query) Behind() []Change {
 	return q.joins.unread.Behind
 }
 
+// follow notes what has happened, unread by an older query, to entities that
+// rows of both refer to.
+func (q *Query) follow(older *Query) {
+	if q.joins == nil || len(older.joins.unread.Behind) == 0 {
+		return
+	}
+	events, gone := map[id.ID][]id.ID{}, map[id.ID]bool{}
+	for _, c := range older.joins.unread.Behind {
+		i := c.After.ID()
+		events[i] = union(events[i], c.Events)
+		gone[i] = !c.After.Exists()
+	}
+	for _, s := range q.view() {
+		was := older.link(s.ID())
+		if was == nil {
+			continue
+		}
+		var moved []id.ID
+		for _, to := range q.link(s.ID()).To {
+			if to != nil {
+				moved = union(moved, events[to.ID()])
+			}
+		}
+		for _, to := range was.To {
+			if to != nil && gone[to.ID()] {
+				moved = union(moved, events[to.ID()])
+			}
+		}
+		if len(moved) > 0 {
+			if q.joins.behind == nil {
+				q.joins.behind = map[id.ID][]id.ID{}
+			}
+			q.joins.behind[s.ID()] = slices.Compact(moved) // two links may lead to one entity
+		}
+	}
+}
+
 // Waits reports whether something has to be read, by [Query.Unread] or by
 // [Query.Short], before anything is taken from the query.
 func (q *Query) Waits() bool { return q.joins != nil && q.joins.unread.Any() || q.Short() != nil }

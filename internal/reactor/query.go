@@ -547,6 +547,32 @@ func causes(commits [][]Change, i id.ID) (events []id.ID, now *entity.State, cre
 	return events, now, created
 }
 
+// Hold returns a copy that shows what q does, whatever happens. While it is
+// registered it notes what happens to what sel selects, which is at least what q
+// does and in the same order, for [Query.Replace].
+func (q *Query) Hold(sel *ankql.Selection) *Query {
+	h := NewQuery(sel, nil)
+	h.rows, h.forgot = q.Rows(), true
+	h.index(h.rows...)
+	switch {
+	case q.differs():
+		h.shown, h.commits = q.shown, slices.Clone(q.commits)
+	case len(q.recent) > 0:
+		was := *q
+		h.shown, h.commits = was.reported()
+	default:
+		h.shown = h.rows
+	}
+	if q.joins != nil {
+		for _, j := range q.Joined() {
+			h.joins.links[j.ID()] = j
+		}
+		u := &q.joins.unread
+		h.joins.unread = Unread{slices.Clone(u.Rows), slices.Clone(u.Behind)}
+	}
+	return h
+}
+
 // Replace reports the difference between the rows last reported of an older
 // query and those of q, as when a selection was changed in place (S54).
 func (q *Query) Replace(older *Query) []RowChange {
@@ -559,6 +585,7 @@ func (q *Query) Replace(older *Query) []RowChange {
 		for _, c := range older.joins.unread.Rows {
 			since = append(since, []Change{c})
 		}
+		q.follow(older)
 	}
 	return q.difference(shown, since)
 }
