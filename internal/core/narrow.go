@@ -224,7 +224,7 @@ func (c *Core) narrowLocal(q *Query) {
 	}
 	c.replace(q, narrowed, allow)
 	c.keepAsked(q, asked, narrowed)
-	if q.res != nil && q.next != q.res {
+	if q.res != nil && !q.res.held && q.next != q.res {
 		c.hold(q, watched)
 		c.reactor.Add(q.res.rq)
 	}
@@ -237,9 +237,6 @@ func (c *Core) narrowLocal(q *Query) {
 // least what q does, is noted once the copy is registered.
 func (c *Core) hold(q *Query, sel *ankql.Selection) {
 	old := q.res
-	if old.held {
-		return
-	}
 	q.res = &result{rq: old.rq.Hold(sel), shown: []*Query{q}, short: true, held: true, changed: old.changed}
 	q.res.rq.Owner = q.res
 	c.leave(q, old)
@@ -272,7 +269,7 @@ func (c *Core) narrowLocalAggregate(q *Aggregate) {
 		q.asked = asked
 	}
 	c.await(q, c.aggregateResult(narrowed, allow))
-	if q.res != nil && q.next != q.res {
+	if q.res != nil && !q.res.held && q.next != q.res {
 		c.holdAggregate(q)
 	}
 	q.a = narrowed
@@ -283,9 +280,6 @@ func (c *Core) narrowLocalAggregate(q *Aggregate) {
 // holdAggregate is hold for a live aggregate.
 func (c *Core) holdAggregate(q *Aggregate) {
 	old := q.res
-	if old.held {
-		return
-	}
 	q.res = &aggregateResult{a: old.a, ra: old.ra.Hold(), shown: []*Aggregate{q}, held: true, touched: old.touched, changed: old.changed}
 	c.leaveAggregate(q, old)
 }
