@@ -384,9 +384,12 @@ func (n *Node) Refresh(credential []byte) { n.do(func() { n.core.Refresh(credent
 
 // Invalidate has the policy agent asked again what principals may read: all of
 // them, or those with one of the subjects. What one may not read any more is
-// withdrawn from it (S38).
+// withdrawn from it (S38), and what it may read now is added, whether it is a
+// peer, a page, or a session of this node. A session's live query or live
+// aggregate hears of it in one change set. Until its rows are read again it shows
+// what it did, and nothing of later commits. It ends with the agent's error where
+// that fails.
 func (n *Node) Invalidate(subjects ...string) {
-	var watchers []func([]string)
 	n.do(func() {
 		if len(subjects) == 0 {
 			n.core.Invalidate(nil)
@@ -394,13 +397,7 @@ func (n *Node) Invalidate(subjects ...string) {
 		for k := range subjects {
 			n.core.Invalidate(&subjects[k])
 		}
-		for _, w := range n.invalidated {
-			watchers = append(watchers, *w)
-		}
 	})
-	for _, f := range watchers {
-		f(subjects)
-	}
 }
 
 // principal checks that an ephemeral node's store is p's (S30).

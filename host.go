@@ -3,7 +3,6 @@ package ankurah
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/ankurah/ankurah-go/internal/book"
 	"github.com/ankurah/ankurah-go/internal/core"
@@ -62,20 +61,6 @@ func (n *Node) Look(f func(Moment)) error {
 			done(nil)
 		})
 	})
-}
-
-// OnInvalidate calls f with what [Node.Invalidate] is given, after the node has
-// asked its policy agent again. The node's own live queries stay as they are:
-// who made them for others narrows them again with [LiveQuery.SetSelection].
-func (n *Node) OnInvalidate(f func(subjects []string)) (stop func()) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.invalidated = append(n.invalidated, &f)
-	return func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		n.invalidated = slices.DeleteFunc(n.invalidated, func(o *func([]string)) bool { return o == &f })
-	}
 }
 
 // Committed reports whether a transaction has been committed, and which

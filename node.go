@@ -109,8 +109,6 @@ type Node struct {
 	news     chan struct{} // closed at the next publication or change of a connection; nil while nobody waits
 
 	failed chan struct{} // closed when nothing can be committed any more
-
-	invalidated []*func([]string) // hear of Invalidate
 }
 
 // OpenNode opens a node on an engine, which stays the caller's to close, after

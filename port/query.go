@@ -169,54 +169,6 @@ func (p *page) session(ctx context.Context) (*ankurah.Session, error) {
 	return n.Session(who), err
 }
 
-// invalidate narrows the page's queries again, when the policy agent may have
-// changed its mind about who the page is.
-func (p *page) invalidate(subjects []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ended || p.greeting || !concerns(subjects, p.who.Subject) {
-		return
-	}
-	for _, q := range p.order {
-		if q.rows != nil || q.groups != nil {
-			p.work.Go(q.again)
-		}
-	}
-}
-
-// again asks what the query may show now.
-func (q *query) again() {
-	p := q.p
-	p.mu.Lock()
-	rows, old := q.rows, q.groups
-	p.mu.Unlock()
-	var err error
-	if rows != nil {
-		args, _ := q.args() // which were good when it was opened
-		err = rows.SetSelection(q.ctx, q.asked.text, args...)
-	} else {
-		var groups *ankurah.LiveAggregate
-		_, groups, err = q.ask()
-		p.mu.Lock()
-		q.groups = groups
-		p.mu.Unlock()
-		old.Close()
-		if groups != nil {
-			groups.OnStatus(p.mark)
-			groups.OnChange(func([]ankurah.GroupChange) { p.mark() })
-		}
-	}
-	if err != nil || q.ctx.Err() != nil {
-		q.end()
-	}
-	p.mu.Lock()
-	if q.err == nil {
-		q.err = err
-	}
-	p.mu.Unlock()
-	p.mark()
-}
-
 // at returns what there is to see at a moment.
 func (q *query) at(m ankurah.Moment) (s shown) {
 	q.p.mu.Lock()

@@ -3,7 +3,6 @@ package port
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -71,9 +70,7 @@ func (s *Server) Accept(ctx context.Context, c transport.Conn) error {
 	if draining {
 		p.bye(wire.Closing, "the server is shutting down")
 	}
-	stop := s.node.OnInvalidate(p.invalidate)
 	err := p.serve()
-	stop()
 	p.end()
 	s.mu.Lock()
 	delete(s.pages, p)
@@ -241,9 +238,4 @@ var codes = []struct {
 	{context.Canceled, wire.Closing},
 	{errMalformed, wire.Malformed},
 	{errTooMany, wire.Overloaded},
-}
-
-// concerns reports whether an invalidation of subjects concerns one.
-func concerns(subjects []string, subject string) bool {
-	return len(subjects) == 0 || slices.Contains(subjects, subject)
 }
