@@ -280,7 +280,11 @@ func (c *Core) hydrated(r *result, rows []*entity.State, joined []*reactor.Joine
 func (c *Core) relateFirst(r *result) {
 	r.hydrating = true
 	c.refillAll([]*result{r}, func() {
-		if !r.gone && !r.remade {
+		switch {
+		case r.gone || r.remade:
+		case len(r.joining) == 0: // nobody wants it any more
+			c.drop(r)
+		default:
 			c.whole(r)
 		}
 	})
