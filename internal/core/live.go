@@ -59,6 +59,7 @@ type result struct {
 	remade    bool               // those who show it wait for another
 	changed   uint64             // when it changed last, in milliseconds since the Unix epoch
 	behind    []reactor.Change   // to what rows may refer to, not told yet
+	untold    *reactor.Unread    // what was read, or is, and is not told yet; nil for nothing
 }
 
 // now returns what the query shows, or will show first.

@@ -239,6 +239,9 @@ func (c *Core) hold(q *Query, sel *ankql.Selection) {
 	old := q.res
 	q.res = &result{rq: old.rq.Hold(sel), shown: []*Query{q}, short: true, held: true, changed: old.changed}
 	q.res.rq.Owner = q.res
+	if old.untold != nil {
+		q.res.rq.Return(*old.untold)
+	}
 	c.leave(q, old)
 }
 

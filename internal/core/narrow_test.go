@@ -384,7 +384,7 @@ func (s *tally) Changed(changes []rowChange) {
 			s.g.Errorf("change %d of what is there: %t", c.Kind, there)
 		}
 		if c.Kind == reactor.Updated && len(c.Events) == 0 {
-			s.g.Errorf("an update without events")
+			s.g.Errorf("an update without events of %q, %s: rev %d, then %d", s.q.Asked(), s.who, c.Before.Rev(), c.After.Rev())
 		}
 		if c.Kind == reactor.Removed {
 			delete(s.rows, row.ID())

@@ -103,7 +103,7 @@ func (c *Core) refillAll(short []*result, done func()) {
 			if r.remade {
 				continue
 			}
-			r.short = false
+			r.short, r.untold = false, nil
 			if !r.gone {
 				c.deliver(r)
 			}
@@ -146,6 +146,12 @@ func (c *Core) readLacking(short []*result, done func()) {
 		x := &lacking{r: r, allow: r.allow, more: r.rq.Short(), unread: r.rq.Unread()}
 		if len(r.shown) > 0 && r.shown[0].remote != nil {
 			x.allow = c.within(r.shown[0])
+		}
+		if x.unread.Any() {
+			if r.untold == nil {
+				r.untold = &reactor.Unread{}
+			}
+			r.untold.Rows, r.untold.Behind = append(r.untold.Rows, x.unread.Rows...), append(r.untold.Behind, x.unread.Behind...)
 		}
 		reads = append(reads, x)
 	}

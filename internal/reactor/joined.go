@@ -86,7 +86,7 @@ func (q *Query) Unread() Unread {
 func (q *Query) Return(u Unread) {
 	if q.joins != nil {
 		now := &q.joins.unread
-		now.Rows, now.Behind = append(u.Rows, now.Rows...), append(u.Behind, now.Behind...)
+		now.Rows, now.Behind = slices.Concat(u.Rows, now.Rows), slices.Concat(u.Behind, now.Behind)
 	}
 }
 

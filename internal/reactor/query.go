@@ -549,7 +549,8 @@ func causes(commits [][]Change, i id.ID) (events []id.ID, now *entity.State, cre
 
 // Hold returns a copy that shows what q does, whatever happens. While it is
 // registered it notes what happens to what sel selects, which is at least what q
-// does and in the same order, for [Query.Replace].
+// does and in the same order, for [Query.Replace]. What was read for q and is not
+// reported is left to [Query.Return].
 func (q *Query) Hold(sel *ankql.Selection) *Query {
 	h := NewQuery(sel, nil)
 	h.rows, h.forgot = q.Rows(), true
@@ -567,8 +568,8 @@ func (q *Query) Hold(sel *ankql.Selection) *Query {
 		for _, j := range q.Joined() {
 			h.joins.links[j.ID()] = j
 		}
-		u := &q.joins.unread
-		h.joins.unread = Unread{slices.Clone(u.Rows), slices.Clone(u.Behind)}
+		h.commits = nil // unread has all
+		h.Return(q.joins.unread)
 	}
 	return h
 }
@@ -577,7 +578,7 @@ func (q *Query) Hold(sel *ankql.Selection) *Query {
 // query and those of q, as when a selection was changed in place (S54).
 func (q *Query) Replace(older *Query) []RowChange {
 	shown := older.shown
-	if !older.differs() {
+	if !older.forgot && !older.differs() {
 		shown = older.rows
 	}
 	since := slices.Clip(older.commits)
