@@ -55,6 +55,7 @@ type aggregateResult struct {
 	shown   []*Aggregate    // by whom, in the order in which they came; the slice never changes
 	joining []*Aggregate    // who will show it when it is read
 	reading bool
+	ready   bool               // it has been read, and is kept up to date
 	held    bool               // it is a copy that stays as it is, of one live aggregate
 	buffer  [][]reactor.Change // what commits since the snapshot did to the collection
 	gone    bool               // nobody shows it
@@ -98,7 +99,7 @@ func (c *Core) SubscribeAggregate(a *ankql.Aggregation, allow func(*entity.State
 func (c *Core) StartAggregate(q *Aggregate) {
 	switch r := q.next; {
 	case r.reading:
-	case len(r.shown) > 0:
+	case r.ready: // though perhaps nobody shows it yet, or any more
 		c.whenWhole(func() { c.joinAggregate(r) })
 	case len(r.a.Rows.Links) > 0:
 		c.gather(r)
@@ -192,6 +193,7 @@ func (c *Core) readAggregate(r *aggregateResult) {
 
 // joinAggregate lets those show a result who have waited for it.
 func (c *Core) joinAggregate(r *aggregateResult) {
+	r.ready = true
 	joining := r.joining
 	r.joining = nil
 	for _, q := range joining {

@@ -52,6 +52,7 @@ type result struct {
 	shown     []*Query // by whom, in the order in which they came
 	joining   []*Query // who will show it when it is whole
 	hydrating bool
+	ready     bool               // it has been read, and is kept up to date
 	buffer    [][]reactor.Change // commits since the snapshot that is being read
 	short     bool               // waits for rows
 	held      bool               // it is a copy that stays as it is, of one live query
@@ -218,7 +219,7 @@ func (c *Core) shareable(sel *ankql.Selection, allow func(*entity.State) bool) b
 func (c *Core) obtain(r *result) {
 	switch {
 	case r.hydrating:
-	case len(r.shown) > 0:
+	case r.ready: // though perhaps nobody shows it yet, or any more
 		c.whenWhole(func() { c.join(r) })
 	default:
 		c.hydrate(r)
@@ -322,6 +323,7 @@ func (c *Core) remake(r *result) {
 func (c *Core) whole(r *result) {
 	r.rq.Take()
 	c.isRead(r)
+	r.ready = true
 	c.reactor.Add(r.rq)
 	c.join(r)
 }
