@@ -210,7 +210,7 @@ func (e *Engine) build(ctx context.Context, collection string, def schema.Index)
 	if err != nil {
 		return err
 	}
-	now, err := e.readCatalog(ctx, conn, nil)
+	now, err := e.catalogNow(ctx, conn, nil)
 	if err == nil {
 		e.publish(now)
 	}

@@ -216,12 +216,23 @@ func (e *Engine) grantAll(ctx context.Context, tx pgx.Tx, w wishes) error {
 }
 
 // reload publishes the catalog that is stored.
-func (e *Engine) reload(ctx context.Context, q querier) error {
-	c, err := e.readCatalog(ctx, q, e.catalog.Load())
+func (e *Engine) reload(ctx context.Context, conn *pgx.Conn) error {
+	c, err := e.catalogNow(ctx, conn, e.catalog.Load())
 	if err == nil {
 		e.catalog.Store(c)
 	}
 	return err
+}
+
+// catalogNow is [Engine.readCatalog] at one moment: another process may be
+// adding to its tables one after the other.
+func (e *Engine) catalogNow(ctx context.Context, conn *pgx.Conn, known *catalog) (*catalog, error) {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return nil, err
+	}
+	c, err := e.readCatalog(ctx, tx, known)
+	return c, errors.Join(err, tx.Rollback(ctx))
 }
 
 func (e *Engine) grantOne(ctx context.Context, tx pgx.Tx, c *catalog, name string, w *wish) error {
