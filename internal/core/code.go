@@ -70,6 +70,7 @@ var codes = []struct {
 	{context.DeadlineExceeded, wire.Deadline},
 	{storage.ErrCorrupt, wire.Storage},
 	{storage.ErrClosed, wire.Storage},
+	{storage.ErrInterrupted, wire.Storage},
 }
 
 // Code returns the code under which an error crosses the wire, and its text.

@@ -296,6 +296,12 @@ func (c *Core) relateFirst(r *result) {
 // it lacks can no longer be read as of what is published. It keeps what happens
 // meanwhile, to be told with the new one.
 func (c *Core) remake(r *result) {
+	if c.serving != nil {
+		c.serving.cutShown(r)
+	}
+	if r.gone {
+		return
+	}
 	if c.results[r.key] == r {
 		delete(c.results, r.key)
 	}

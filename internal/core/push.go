@@ -6,6 +6,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/wire"
+	"github.com/ankurah/ankurah-go/storage"
 )
 
 // What peers hear of commits.
@@ -191,6 +192,40 @@ func (c *Core) cut(p *Peer, err error) {
 	p.clear()
 	c.dismiss(p, err)
 }
+
+// cutShown ends the connections of peers that are shown a result which is about
+// to be made anew. Until it is they would see of commits what their other
+// queries show, and what their own acknowledged ones did (S37); who comes again
+// is told everything at once (S36).
+func (c *Core) cutShown(r *result) {
+	var list []*Peer
+	for _, q := range r.shown {
+		switch s := q.sink.(type) {
+		case subscriber:
+			list = append(list, s.p)
+		case *aggregatedRows:
+			for _, a := range s.r.shown {
+				if s, is := a.sink.(aggregateSubscriber); is {
+					list = append(list, s.p)
+				}
+			}
+		}
+	}
+	for _, p := range list {
+		if !p.ending {
+			c.cut(p, &interruptedError{})
+		}
+	}
+}
+
+// interruptedError ends a connection of which the node cannot go on telling
+// whole commits.
+type interruptedError struct{}
+
+func (*interruptedError) Error() string {
+	return "ankurah: the connection to the store was lost while rows were read: connect again"
+}
+func (*interruptedError) Unwrap() error { return storage.ErrInterrupted }
 
 // relieve cuts the peers for which most waits until the node holds no more
 // than it may (S33).

@@ -12,10 +12,11 @@ type serving struct {
 	resume      func(p *Peer)
 	tickPeers   func(now uint64)
 	dismissWith func(p *Peer, code wire.Code, text string)
+	cutShown    func(r *result)
 }
 
 func (c *Core) newServing() *serving {
-	return &serving{ack: c.ack, endCommit: c.endCommit, resume: c.resume, tickPeers: c.tickPeers, dismissWith: c.dismissWith}
+	return &serving{ack: c.ack, endCommit: c.endCommit, resume: c.resume, tickPeers: c.tickPeers, dismissWith: c.dismissWith, cutShown: c.cutShown}
 }
 
 // acked tells the submitter of a transaction that is being published.
