@@ -18,13 +18,15 @@ func (c *Core) touch(p *Peer) {
 	}
 }
 
-// gather notes a change unless another query of the peer has noted it.
+// gather notes a change unless another query of the peer has noted it. Of
+// several commits that are told at once the last one counts: what rows refer to
+// may be noted as an earlier one left it.
 func (p *Peer) gather(o *outgoing) {
 	if have := p.byEntity[o.entity]; have != nil {
 		if o.now == nil {
 			return // the state says as much, if it may be read
 		}
-		if have.now != o.now { // by another of several commits
+		if have.now == nil || o.now.Rev() > have.now.Rev() { // by another of several commits
 			have.now, have.whole = o.now, true
 		}
 		have.whole = have.whole || o.whole

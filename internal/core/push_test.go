@@ -3,6 +3,7 @@ package core
 import (
 	"testing"
 
+	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
 	"github.com/ankurah/ankurah-go/internal/wire"
@@ -60,6 +61,30 @@ func TestPushesAreEncodedOnce(t *testing.T) {
 			first = frames[0]
 		case (&first[0] == &frames[0][0]) != (k < 5):
 			t.Errorf("peer %d has a frame of its own: %t", k, k < 5)
+		}
+	}
+}
+
+// S37: of an entity that several commits changed, told at once, the last state
+// is told, in whatever order its rows and what refers to them are looked at.
+func TestLastOfSeveralCommitsIsTold(t *testing.T) {
+	c, x := bootCore(t, 1, &stubAgent{}, true)
+	i := makeOne(t, c, x, lww.Set("n", value.Int32(1)))
+	states := []*entity.State{stateOf(t, c, i)}
+	for n := range int32(2) {
+		commitHere(t, c, x, Edit{Collection: "album", Entity: i, Base: states[n], Ops: []event.Operation{lww.Set("n", value.Int32(n+2))}})
+		states = append(states, stateOf(t, c, i))
+	}
+	row := outgoing{collection: "album", entity: i, before: states[1], now: states[2]}
+	companion := outgoing{collection: "album", entity: i, now: states[1], whole: true}
+	gone := outgoing{collection: "album", entity: i}
+	for _, order := range [][]outgoing{{row, companion}, {companion, row}, {gone, row, companion}, {row, gone, companion}} {
+		p := &Peer{byEntity: map[id.ID]*outgoing{}}
+		for _, o := range order {
+			p.gather(&o)
+		}
+		if len(p.changes) != 1 || p.changes[0].now != states[2] || !p.changes[0].whole {
+			t.Errorf("%+v is told", p.changes[0])
 		}
 	}
 }
