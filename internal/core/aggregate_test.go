@@ -272,3 +272,50 @@ func TestEqualAggregatesAreOne(t *testing.T) {
 	}
 	c.UnsubscribeAggregate(second)
 }
+
+// S25, S36: answers that come twice, while the copies of another store are looked
+// through, do not bring back the groups of an earlier moment.
+func TestSyncPointTwice(t *testing.T) {
+	w := newPair(t)
+	w.connect()
+	w.rest()
+	w.create(w.s, w.xs, 50)
+	q, _ := w.aggregate("SELECT COUNT(*)")
+	w.rest()
+	w.cut()
+	w.s.NewEpoch(func(error) {})
+	w.xs.settle()
+	w.connect()
+	for range 10 {
+		w.up()
+		w.xs.settle()
+		frames, _ := w.p.Take()
+		for _, f := range frames {
+			w.c.LinkFrame(w.l, f)
+			m, err := wire.Decode(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch m.(type) {
+			case *wire.Sync, *wire.Groups:
+				w.c.LinkFrame(w.l, f)
+			}
+		}
+		if w.l.resync != nil && len(w.xc.tasks) > 0 {
+			break
+		}
+	}
+	if len(w.xc.tasks) == 0 {
+		t.Fatal("the last step was not held up")
+	}
+	late := w.xc.tasks[1:]
+	w.xc.tasks = w.xc.tasks[:1:1]
+	w.rest()
+	w.create(w.s, w.xs, 51)
+	w.rest()
+	w.xc.tasks = append(w.xc.tasks, late...)
+	w.rest()
+	if got := counts(q); got != "2" {
+		t.Errorf("%q are counted, not 2", got)
+	}
+}

@@ -253,7 +253,7 @@ func putGroups(t *agg.Table, groups []wire.Group) error {
 // groups takes a part of an answer; all of it is applied at once.
 func (l *Link) groups(m *wire.Groups) {
 	r := l.asked(m.ID, m)
-	if r == nil {
+	if r == nil || r.followed { // frames may come twice
 		return
 	}
 	if r.groups = append(r.groups, m.Groups...); !m.Done {

@@ -33,9 +33,10 @@ type Link struct {
 	wanting  map[id.ID]bool
 	unmet    []*request // for entities by ID, that are not answered
 
-	resync *move  // gathers until everything was asked again, nil afterwards
-	syncID uint64 // of the SyncPoint that ends it
-	epoch  id.ID  // of a server whose store is another than that of the bases
+	resync        *move  // gathers until everything was asked again, nil afterwards
+	synchronising bool   // the SyncPoint has come
+	syncID        uint64 // of the SyncPoint that ends it
+	epoch         id.ID  // of a server whose store is another than that of the bases
 
 	queue []*move
 	busy  bool          // a move is on its way into the order
@@ -600,9 +601,10 @@ func (l *Link) refused(m *wire.Refuse) {
 // synchronised ends the resynchronisation: all of it is applied in one batch.
 func (l *Link) synchronised() {
 	x := l.resync
-	if x == nil {
+	if x == nil || l.synchronising {
 		return
 	}
+	l.synchronising = true // frames may come twice
 	if l.epoch.IsZero() {
 		l.resync = nil
 		l.apply(x)
