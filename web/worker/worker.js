@@ -113,6 +113,7 @@ export function createHost({ name, build, wasm, Go = globalThis.Go, env = {}, en
       const page = pages.get(number);
       pages.delete(number);
       page?.port.postMessage({ type: "over", reason: text(at, size) });
+      if (page && pages.size === 0) idle(); // its page makes another worker, which is to have the database
     },
     ready() {
       // The program is in the middle of a call: pages come after it.

@@ -80,6 +80,16 @@ test("a connection that the program ends is made again", limit, async () => {
   await a.close();
 });
 
+test("a page whose connection was ended in a dedicated worker has its database again", limit, async () => {
+  const a = await tab("over-dedicated", { kind: "dedicated" });
+  assert.equal(await a.ask("count"), "1");
+  await a.evaluate(() => globalThis.timeToLoss("over"));
+  assert.equal((await a.event("lost")).reason, "frame too large");
+  assert.equal((await a.event("ready", 1)).persistent, true);
+  assert.equal(await a.ask("count"), "2");
+  await a.close();
+});
+
 test("two builds never have one database", limit, async () => {
   const a = await tab("builds", { build: "a" });
   assert.equal(await a.ask("count"), "1");
