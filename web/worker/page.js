@@ -29,10 +29,18 @@ export function connect(start, handlers) {
       handlers.lost(reason);
       if (!closed.signal.aborted) setTimeout(() => closed.signal.aborted || open(), wait);
     };
+    const take = (frame) => {
+      try {
+        handlers.frame(frame);
+      } catch (error) {
+        mine.postMessage({ type: "bye" });
+        lost(`the worker sent what cannot be read: ${error}`);
+      }
+    };
     port = mine;
     mine.onmessage = ({ data }) => {
       if (port !== mine) return;
-      if (data instanceof ArrayBuffer) handlers.frame(data);
+      if (data instanceof ArrayBuffer) take(data);
       else if (data.type === "welcome") watch(data.lock, attempt.signal, lost);
       else if (data.type === "failed" || data.type === "over") lost(data.reason);
       else handlers.status(data);

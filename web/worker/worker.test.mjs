@@ -90,6 +90,17 @@ test("a page whose connection was ended in a dedicated worker has its database a
   await a.close();
 });
 
+test("a connection on which a page cannot read something is made again", limit, async () => {
+  const a = await tab("unreadable");
+  const b = await tab("unreadable");
+  assert.equal(await b.ask("pages"), "2");
+  await a.evaluate(() => globalThis.timeToLoss("unreadable"));
+  assert.match((await a.event("lost")).reason, /cannot be read: RangeError: truncated/);
+  assert.equal(await a.ask("count"), "1");
+  assert.equal(await b.ask("pages"), "2"); // the first connection was ended
+  await Promise.all([a.close(), b.close()]);
+});
+
 test("two builds never have one database", limit, async () => {
   const a = await tab("builds", { build: "a" });
   assert.equal(await a.ask("count"), "1");

@@ -8,7 +8,7 @@ import { collectionOf } from "./model.js";
 import { Query, pack, unpack } from "./query.js";
 import type { Rows } from "./query.js";
 import type { Signal } from "./signal.js";
-import { Source } from "./signal.js";
+import { Source, call } from "./signal.js";
 import { Created, Tx } from "./tx.js";
 
 /** A query parameter. */
@@ -303,7 +303,7 @@ export class Client {
         const error = errorOf(code, text);
         if (["closing", "overloaded", "not_ready"].includes(code)) break;
         if (p) this.refuse(p, error);
-        else if (!this.own.has(tx)) for (const f of this.refusals) f(error);
+        else if (!this.own.has(tx)) for (const f of this.refusals) call(() => f(error));
         break;
       }
       case wire.BYE: {
@@ -363,7 +363,7 @@ export class Client {
     this.own.add(p.id);
     p.tx.refused = true;
     p.reject(error);
-    for (const f of this.refusals) f(error, p.tx);
+    for (const f of this.refusals) call(() => f(error, p.tx));
     this.repaint(p.tx);
     this.flush();
   }

@@ -72,7 +72,12 @@ export function remote(url: string, { WebSocket: Socket = globalThis.WebSocket, 
       mine.onopen = () => ws === mine && handlers.open({ send: (frame) => mine.readyState === 1 && mine.send(frame) });
       mine.onmessage = ({ data }) => {
         heard = Date.now();
-        if (ws === mine) handlers.frame(data as ArrayBuffer);
+        if (ws !== mine) return;
+        try {
+          handlers.frame(data as ArrayBuffer);
+        } catch (e) {
+          over(`the server sent what cannot be read: ${e}`);
+        }
       };
       mine.onclose = (e) => over(e.reason || "the connection was closed");
       mine.onerror = () => {}; // a close follows

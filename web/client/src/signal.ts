@@ -37,7 +37,18 @@ export class Source<T> implements Signal<T> {
   }
 
   notify(): void {
-    for (const f of [...this.listeners]) f();
+    for (const f of [...this.listeners]) call(f);
+  }
+}
+
+/** Calls f. What it throws is for the page to hear of, and keeps nothing else from being done. */
+export function call(f: () => void): void {
+  try {
+    f();
+  } catch (e) {
+    const report: typeof reportError | undefined = globalThis.reportError; // Node.js has none
+    if (report) report(e);
+    else queueMicrotask(() => { throw e; });
   }
 }
 

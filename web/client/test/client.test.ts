@@ -140,6 +140,30 @@ describe("queries", () => {
     expect(q.get()).toEqual([]);
   });
 
+  test("a subscriber that throws keeps nothing from the others, nor from the node", () => {
+    const report = vi.fn();
+    vi.stubGlobal("reportError", report);
+    const { q, query, changes } = watched("a");
+    const wrong = new Error("of the page");
+    const stop = q.subscribe(() => { throw wrong; });
+    let after = 0;
+    q.subscribe(() => after++);
+    const took = node.of(wire.TOOK).length;
+    node.update([{ query, rows: [{ id: id(1), fields: { title: "b" } }] }]);
+    expect([changes.n, after, node.of(wire.TOOK).length - took]).toEqual([1, 1, 1]);
+    expect(report).toHaveBeenCalledExactlyOnceWith(wrong);
+    stop();
+    client.onRefused(() => { throw wrong; });
+    let refused = 0;
+    client.onRefused(() => refused++);
+    node.refuse(id(9), "denied", "no");
+    quiet(client.edit(Post, id(1), { title: "x" }));
+    node.refuse(node.last(wire.COMMIT).tx, "denied", "no");
+    expect(refused).toBe(2);
+    expect(q.get()[0]!.title).toBe("b");
+    vi.unstubAllGlobals();
+  });
+
   test("close a while after nobody looks any more", () => {
     vi.useFakeTimers();
     const { q } = watched("a");

@@ -191,6 +191,32 @@ test("a silent server is left", () => {
   vi.useRealTimers();
 });
 
+test("a server that sends what cannot be read is left, and asked again", () => {
+  vi.useFakeTimers();
+  const made: any[] = [];
+  class Odd {
+    readyState = 1;
+    sent: ArrayBuffer[] = [];
+    send = (frame: ArrayBuffer) => this.sent.push(frame);
+    close = vi.fn();
+    constructor() {
+      made.push(this);
+    }
+  }
+  const client = new Client(remote("ws://x", { WebSocket: Odd as never }));
+  for (const [k, data] of ["a text", new ArrayBuffer(0), Uint8Array.of(0x5a, 0x7f, 1).buffer].entries()) {
+    made[k].onopen();
+    made[k].onmessage({ data });
+    expect(made[k].close).toHaveBeenCalledOnce();
+    expect(client.connection.get().status).toBe("connecting");
+    expect(client.connection.get().error?.message).toContain("the server sent what cannot be read: ");
+    vi.advanceTimersByTime(20_000);
+    expect(made).toHaveLength(k + 2);
+  }
+  client.close();
+  vi.useRealTimers();
+});
+
 test("a port carries frames", () => {
   const { port1, port2 } = new MessageChannel();
   return new Promise<void>((done) => {
