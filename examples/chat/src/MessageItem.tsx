@@ -1,4 +1,3 @@
-import { useClient } from "@ankurah/react";
 import { memo, useEffect, useRef, useState } from "react";
 import type { KeyboardEvent } from "react";
 import { Avatar, useName } from "./Person";
@@ -21,7 +20,6 @@ const date = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric
 const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 export const MessageItem = memo(function MessageItem({ message, follows, day, own, editing, setEditing }: Props) {
-  const client = useClient();
   const change = useChange();
   const tell = useTell();
   const name = useName(message.author);
@@ -34,7 +32,7 @@ export const MessageItem = memo(function MessageItem({ message, follows, day, ow
   };
   const remove = () => {
     change((tx) => tx.delete(Message, message), "The message was not deleted.");
-    const undo = () => void client.restore(Message, message).catch(() => {});
+    const undo = () => change((tx) => tx.restore(Message, message), "The message was not brought back.");
     tell({ text: "Message deleted.", action: { label: "Undo", run: undo }, lasts: 8000 });
   };
 

@@ -104,10 +104,13 @@ export function RoomView({ room, me }: { room: Room; me: EntityId<"User"> }) {
 function useSeen(mine: readonly Membership[], newest: Date | undefined) {
   const client = useClient();
   const behind = newest && mine.length > 0 && mine.every((m) => m.seen < newest) ? mine[0] : undefined;
+  const noted = useRef<Date>(undefined);
   useEffect(() => {
     if (!behind || !newest) return;
     const note = () => {
-      if (document.visibilityState === "visible") client.edit(Membership, behind, { seen: newest }).catch(() => {});
+      if (document.visibilityState !== "visible" || noted.current === newest) return;
+      noted.current = newest; // once: where it is refused, it would be for ever
+      client.edit(Membership, behind, { seen: newest }).catch(() => {});
     };
     note();
     document.addEventListener("visibilitychange", note);

@@ -4,6 +4,7 @@ import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { SignIn } from "./SignIn";
 import { connect } from "./ankurah";
+import { Trouble } from "./Trouble";
 import * as models from "./models.gen";
 import { NoticeProvider } from "./notices";
 import { signedIn, verify } from "./session";
@@ -19,11 +20,13 @@ if (user) {
   Object.assign(globalThis, { chat: { client, user, ...models } });
   root.render(
     <StrictMode>
-      <AnkurahProvider client={client}>
-        <NoticeProvider>
-          <App user={user} />
-        </NoticeProvider>
-      </AnkurahProvider>
+      <Trouble>
+        <AnkurahProvider client={client}>
+          <NoticeProvider>
+            <App user={user} />
+          </NoticeProvider>
+        </AnkurahProvider>
+      </Trouble>
     </StrictMode>,
   );
 } else {

@@ -10,8 +10,12 @@ export interface User {
 const key = "chat.user";
 
 export function signedIn(): User | undefined {
-  const kept = localStorage.getItem(key);
-  return kept ? (JSON.parse(kept) as User) : undefined;
+  try {
+    const kept = JSON.parse(localStorage.getItem(key) ?? "null") as User | null;
+    return kept?.id && kept.name ? kept : undefined;
+  } catch {
+    return undefined; // it is not what signIn has kept
+  }
 }
 
 /** Signs in: the user is who the server takes the name for. */

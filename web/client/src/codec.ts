@@ -169,6 +169,11 @@ export function idBytes(s: string): Uint8Array | undefined {
   return b;
 }
 
+/** Whether a text is an ID. */
+export function isID(s: string): boolean {
+  return idBytes(s) !== undefined;
+}
+
 /** The IDs that stand one behind the other. */
 export function ids(b: Uint8Array): string[] {
   const out = [];

@@ -1,5 +1,6 @@
 export { Client } from "./client.js";
 export type { Arg, ClientOptions, Connection, Credential, Snapshot } from "./client.js";
+export { isID } from "./codec.js";
 export type { Kind, Value } from "./codec.js";
 export * from "./errors.js";
 export { onPort, remote } from "./host.js";

@@ -1,7 +1,7 @@
 // React hooks for Ankurah. Queries live in the client and not in components, so
 // they survive StrictMode's second mount, a component that suspends before it
 // mounts, and a move from one component to another.
-import { rowsOf } from "@ankurah/client";
+import { isID, rowsOf } from "@ankurah/client";
 import type { Arg, Client, Connection, Key, Model, Models, Query, Row, RowOf, Rows, Selected, Signal, Snapshot, TextKey, Tx, Which } from "@ankurah/client";
 import { createContext, createElement, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import type { ReactNode } from "react";
@@ -84,13 +84,13 @@ export function useSuspenseQuery(model: Which, text?: string, ...args: readonly 
   return rows;
 }
 
-/** One entity: undefined while it is not known, null if it is not there. Without an ID it is null. */
+/** One entity: undefined while it is not known, null if it is not there. Without an ID, or with a text that is none, it is null. */
 export function useEntity<W extends Model<any, any>>(model: W, id: Key<W> | null | undefined): RowOf<W> | null | undefined;
 export function useEntity<N extends keyof Models>(name: N, id: Key<N> | null | undefined): Models[N] | null | undefined;
 export function useEntity<T = Row>(name: string, id: TextKey<T> | null | undefined): T | null | undefined;
 export function useEntity(model: Which, id: string | null | undefined): any {
   const client = useClient();
-  const rows = useLive(id ? client.entity<any>(model as string, id) : nobody);
+  const rows = useLive(id && isID(id) ? client.entity<any>(model as string, id) : nobody);
   if (rows.error) throw rows.error;
   return rows[0] ?? (rows.status === "pending" ? undefined : null);
 }

@@ -208,6 +208,8 @@ test("one entity", async () => {
   }
   await page.show(<One of={undefined} />);
   expect(page.text).toBe("none");
+  await page.show(<One of="nonsense" />); // as in an address that somebody typed
+  expect(page.text).toBe("none");
   await page.show(<One of={id(1)} />);
   expect(page.text).toBe("loading");
   expect(opened()).toMatchObject({ text: "id = ?", args: [id(1)] });
