@@ -104,7 +104,7 @@ NODE_BUDGET  ?= 1065000
 
 # The chat's pages, with nodes in workers and without.
 test-e2e: chromium web/node_modules chat-page
-	node --test --test-concurrency=1 web/e2e/pages.test.mjs web/e2e/offline.test.mjs web/e2e/look.test.mjs
+	node --test --test-concurrency=1 web/e2e/pages.test.mjs web/e2e/offline.test.mjs web/e2e/builds.test.mjs web/e2e/look.test.mjs
 
 # User interfaces in Go: the components, and the page of the example.
 test-goapp: chromium web/node_modules

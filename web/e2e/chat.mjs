@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 export const root = join(import.meta.dirname, "../..");
-const files = join(root, "examples/chat/dist");
+export const files = join(root, "examples/chat/dist");
 
 /** Builds the server. The page has to be there: make builds it. */
 export function buildServer() {
@@ -17,8 +17,8 @@ export function buildServer() {
   let stores = 0;
   return {
     /** Starts a server, on a store and at an address that it had before if they are given. */
-    async start({ store = join(folder, `store${++stores}`), address = "127.0.0.1:0" } = {}) {
-      const child = spawn(program, ["-data", store, "-files", files, "-listen", address], { stdio: ["ignore", "pipe", "inherit"] });
+    async start({ store = join(folder, `store${++stores}`), address = "127.0.0.1:0", page = files } = {}) {
+      const child = spawn(program, ["-data", store, "-files", page, "-listen", address], { stdio: ["ignore", "pipe", "inherit"] });
       const ended = new Promise((over) => child.once("exit", over));
       const line = await new Promise((first, fail) => {
         createInterface(child.stdout).once("line", first);

@@ -70,6 +70,34 @@ test("accessible: signing in, a room, an edit, a refusal; light and dark, wide a
   await Promise.all([page.close(), ann.close(), bob.close()]);
 });
 
+test("an address that names nothing, and a page that cannot be shown, say so", limit, async () => {
+  const ann = await Tab.open(first, server.url, "Ann");
+  const { page } = ann;
+  for (const room of ["nonsense", "0".repeat(26)]) {
+    await page.goto(`${server.url}#${room}`);
+    await page.getByText("This room is not there.").waitFor();
+  }
+  await page.getByRole("link", { name: "Lobby" }).waitFor();
+
+  // Somebody whom the server does not know, and who cannot sign in now.
+  await page.addInitScript(() => {
+    const { fetch } = globalThis;
+    globalThis.fetch = (url, ...more) => (url === "/signin" ? Promise.reject(new TypeError("no network")) : fetch(url, ...more));
+  });
+  await page.evaluate(() => localStorage.setItem("chat.user", JSON.stringify({ id: "0".repeat(26), name: "Eve" })));
+  await page.goto(`${server.url}?host=remote#${"0".repeat(26)}`);
+  await page.getByRole("heading", { name: "This page cannot be shown" }).waitFor();
+  assert.match(await page.getByRole("alert").textContent(), /^\S.+\.$/);
+  await check(page, "trouble");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Your name").waitFor();
+
+  await page.evaluate(() => localStorage.setItem("chat.user", "{broken"));
+  await page.reload();
+  await page.getByLabel("Your name").waitFor();
+  await ann.close();
+});
+
 test("the keyboard is enough", limit, async () => {
   const ann = await Tab.open(first, server.url, "Ann");
   const { page } = ann;
