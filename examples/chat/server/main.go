@@ -82,15 +82,9 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 
-	mux := http.NewServeMux()
 	nodes := wsserver.NewHandler(node, &wsserver.Options{Logger: log})
-	mux.Handle("/ankurah", nodes) // nodes in browsers, and any other
 	pages := wsserver.NewHandler(port.NewServer(node, nil), &wsserver.Options{Logger: log})
-	mux.Handle("/pages", pages) // pages without a node of their own
-	mux.Handle("POST /signin", people)
-	mux.Handle("/", page)
-
-	srv := &http.Server{Handler: secured(mux), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: routes(nodes, pages, people, page), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	fmt.Printf("Chat is ready: http://%s/\n", l.Addr())
@@ -105,6 +99,16 @@ func run(ctx context.Context) (err error) {
 		_ = h.Shutdown(ending) // who has not left by then is cut off
 	}
 	return srv.Shutdown(ending)
+}
+
+// routes says what is where.
+func routes(nodes, pages, people, page http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/ankurah", nodes)                                               // nodes in browsers, and any other
+	mux.Handle("/pages", pages)                                                 // pages without a node of their own
+	mux.Handle("POST /signin", http.NewCrossOriginProtection().Handler(people)) // not for the pages of other sites
+	mux.Handle("/", page)
+	return secured(mux)
 }
 
 // secured says what pages may do: load what is the server's own, and run wasm.

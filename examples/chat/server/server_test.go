@@ -172,6 +172,43 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// Pages of other sites sign nobody in, and no answer comes without what browsers
+// have to be told.
+func TestRoutes(t *testing.T) {
+	says := func(text string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
+	}
+	h := routes(says("nodes"), says("pages"), says("people"), says("page"))
+	for _, c := range []struct {
+		method, path, site string
+		code               int
+		body               string
+	}{
+		{"GET", "/ankurah", "", 200, "nodes"},
+		{"GET", "/pages", "", 200, "pages"},
+		{"GET", "/anything/else", "cross-site", 200, "page"},
+		{"POST", "/signin", "", 200, "people"}, // no browser
+		{"POST", "/signin", "same-origin", 200, "people"},
+		{"POST", "/signin", "same-site", 403, "cross-origin"},
+		{"POST", "/signin", "cross-site", 403, "cross-origin"},
+	} {
+		r := httptest.NewRequest(c.method, c.path, nil)
+		if c.site != "" {
+			r.Header.Set("Sec-Fetch-Site", c.site)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.code || !strings.Contains(w.Body.String(), c.body) {
+			t.Errorf("%s %s (%s): %d %s", c.method, c.path, c.site, w.Code, w.Body)
+		}
+		for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy"} {
+			if w.Header().Get(name) == "" {
+				t.Errorf("%s %s: no %s", c.method, c.path, name)
+			}
+		}
+	}
+}
+
 func TestAssets(t *testing.T) {
 	if _, err := newAssets(fstest.MapFS{}); err == nil {
 		t.Error("a page that is not built is served")
@@ -214,6 +251,9 @@ func TestAssets(t *testing.T) {
 		if w.Code != c.code || w.Body.String() != c.body || !strings.HasPrefix(h.Get("Content-Type"), c.kind) ||
 			h.Get("Content-Encoding") != c.encoding || !strings.HasPrefix(h.Get("Cache-Control"), c.cacheBegin) || c.cacheBegin == "" && h.Get("Cache-Control") != "" {
 			t.Errorf("%s %s (%s): %d %q %v", c.method, c.path, c.accept, w.Code, w.Body, h)
+		}
+		if allow := h.Get("Allow"); (allow != "") != (c.code == http.StatusMethodNotAllowed) {
+			t.Errorf("%s %s: Allow is %q", c.method, c.path, allow)
 		}
 	}
 }
