@@ -95,7 +95,7 @@ BROWSER = GOOS=js GOARCH=wasm go test -exec "node $(CURDIR)/web/test/exec.mjs"
 test-browser: chromium web/node_modules
 	$(BROWSER) ./storage/indexeddb
 	TEST_SERVER=./internal/echo $(BROWSER) -run Browser ./transport/wsclient
-	node --test web/worker/worker.test.mjs web/worker/node.test.mjs web/vite/test/plugin.test.mjs
+	node --test web/worker/worker.test.mjs web/worker/node.test.mjs web/vite/test/plugin.test.mjs web/vite/test/server.test.mjs
 	node web/test/size.mjs $(NODE_PROGRAM) $(NODE_BUDGET)
 
 # A page's program, and how many bytes of it a browser may load.

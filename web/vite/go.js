@@ -33,14 +33,13 @@ const packer = "github.com/ankurah/ankurah-go/cmd/ankurah-wasm";
 
 /**
  * Builds a package as WebAssembly into a file, and returns its bytes and a hash of them. A small one has its functions
- * apart and is packed, where the app's version of ankurah has the command for it.
+ * apart and is packed.
  */
 export async function buildWasm({ cwd, pkg, flags, ldflags, env, file, small }) {
   await mkdir(dirname(file), { recursive: true });
-  const pack = small && (await go(["list", packer], { cwd, env }).then(Boolean, () => false));
-  const all = [`-ldflags=${ldflags}`, ...(pack ? ["-gcflags=all=-l"] : []), ...flags];
+  const all = [`-ldflags=${ldflags}`, ...(small ? ["-gcflags=all=-l"] : []), ...flags];
   await go(["build", "-trimpath", ...all, "-o", file, pkg], { cwd, env: { ...env, ...wasm } });
-  if (pack) await go(["run", packer, "-o", file, file], { cwd, env });
+  if (small) await go(["run", packer, "-o", file, file], { cwd, env });
   const bytes = await readFile(file);
   return { bytes, hash: createHash("sha256").update(bytes).digest("hex").slice(0, 16) };
 }

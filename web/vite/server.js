@@ -38,15 +38,16 @@ export class Server {
     if (this.#closed) return;
     const child = spawn(this.file, args, { cwd: config.root, env: { ...process.env, ...env }, stdio: ["ignore", "inherit", "inherit"] });
     this.#child = child;
-    child.once("exit", (code) => {
-      if (this.#child === child) config.logger.error(`${pkg} has ended with ${code}; it is started again when a file is saved`, { timestamp: true });
+    child.once("error", (error) => config.logger.error(`${pkg} could not be started: ${error.message}`, { timestamp: true }));
+    child.once("exit", (code, signal) => {
+      if (this.#child === child) config.logger.error(`${pkg} has ended with ${code ?? signal}; it is started again when a file is saved`, { timestamp: true });
     });
   }
 
   async #stop() {
     const child = this.#child;
     this.#child = undefined;
-    if (!child || child.exitCode !== null) return;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((over) => child.once("exit", over));
     child.kill("SIGTERM");
     const timer = setTimeout(() => child.kill("SIGKILL"), patience);
