@@ -44,9 +44,9 @@ func main() {
 func run(program, out, tags string, lines bool) (err error) {
 	file := program
 	if !strings.HasSuffix(program, ".wasm") {
-		folder, err := os.MkdirTemp("", "ankurah-wasm-")
-		if err != nil {
-			return err
+		folder, failed := os.MkdirTemp("", "ankurah-wasm-")
+		if failed != nil {
+			return failed
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 		file = filepath.Join(folder, "linked.wasm")

@@ -14,8 +14,10 @@ type section struct {
 }
 
 const (
-	sectionCustom = 0
-	sectionData   = 11
+	sectionCustom    = 0
+	sectionMemory    = 5
+	sectionData      = 11
+	sectionDataCount = 12
 )
 
 var preamble = []byte("\x00asm\x01\x00\x00\x00")
@@ -135,12 +137,15 @@ func goVersion(all []section) string {
 			field := string(r.bytes(r.number()))
 			for range r.number() {
 				name, version := string(r.bytes(r.number())), string(r.bytes(r.number()))
-				if field == "language" && name == "Go" && r.err == nil {
-					return version
-				}
 				if r.err != nil {
 					return ""
 				}
+				if field == "language" && name == "Go" {
+					return version
+				}
+			}
+			if r.err != nil {
+				return ""
 			}
 		}
 	}

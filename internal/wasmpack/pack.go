@@ -1,6 +1,7 @@
 package wasmpack
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,7 +20,8 @@ func (e *ReleaseError) Error() string {
 // is of a release of Go whose tables are not known.
 func Pack(wasm []byte) ([]byte, error) { return pack(wasm, stripTables) }
 
-// PackData is Pack without the second part, of a module of any origin.
+// PackData is Pack without the second part, of a module of any origin that
+// fills its own memory when it starts.
 func PackData(wasm []byte) ([]byte, error) {
 	return pack(wasm, func([]section, []byte) error { return nil })
 }
@@ -29,9 +31,17 @@ func pack(wasm []byte, change func([]section, []byte) error) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wasmpack: reading the module: %w", err)
 	}
-	data := slices.IndexFunc(all, func(s section) bool { return s.id == sectionData })
-	if data < 0 {
+	has := func(id byte) int { return slices.IndexFunc(all, func(s section) bool { return s.id == id }) }
+	data := has(sectionData)
+	switch {
+	case data < 0:
 		return wasm, nil
+	case has(sectionDataCount) >= 0:
+		return nil, errors.New("wasmpack: the module's code names data segments by their numbers")
+	case has(sectionMemory) < 0:
+		return nil, errors.New("wasmpack: the module's memory is another's, who may have written to it")
+	case slices.ContainsFunc(all[data+1:], func(s section) bool { return s.id == sectionData }):
+		return nil, errors.New("wasmpack: the module has two data sections")
 	}
 	memory, err := readMemory(all[data].body)
 	if err != nil {

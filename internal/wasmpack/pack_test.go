@@ -48,7 +48,7 @@ func TestPackedProgramsRun(t *testing.T) {
 	}
 }
 
-func link(t *testing.T, gcflags string) []byte {
+func link(t testing.TB, gcflags string) []byte {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "program.wasm")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-gcflags="+gcflags, "-o", file, "./testdata/program")
@@ -135,7 +135,7 @@ func TestUnknownReleases(t *testing.T) {
 			t.Errorf("knownRelease(%q) = %v", version, !known)
 		}
 	}
-	module := writeModule([]section{{sectionData, appendMemory(nil, []byte("data"))}})
+	module := writeModule([]section{{sectionMemory, []byte{1, 0, 1}}, {sectionData, appendMemory(nil, []byte("data"))}})
 	var unknown *ReleaseError
 	if _, err := Pack(module); !errors.As(err, &unknown) || unknown.Version != "" {
 		t.Errorf("Pack of a module of nobody: %v, want a ReleaseError", err)
@@ -146,6 +146,85 @@ func TestUnknownReleases(t *testing.T) {
 	if !knownRelease(strings.Fields(runtime.Version())[0]) {
 		t.Errorf("this is %s: read its tables of functions, and make them known", runtime.Version())
 	}
+}
+
+// Modules that would not be what they were are refused; an odd list of
+// producers is no list without an end.
+func TestRefusedModules(t *testing.T) {
+	memory, data := section{sectionMemory, []byte{1, 0, 1}}, section{sectionData, appendMemory(nil, []byte("data"))}
+	for want, all := range map[string][]section{
+		"names data segments": {memory, {sectionDataCount, []byte{1}}, data},
+		"memory is another's": {data},
+		"two data sections":   {memory, data, data},
+		"constant address of": {memory, {sectionData, []byte{1, 1, 4, 'd', 'a', 't', 'a'}}},
+	} {
+		if _, err := PackData(writeModule(all)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want one of %q", err, want)
+		}
+	}
+	endless := append([]byte("\x09producers"), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1)
+	if v := goVersion([]section{{sectionCustom, endless}}); v != "" {
+		t.Errorf("the version is %q", v)
+	}
+}
+
+// Whatever is wrong with the tables of a program, packing either says so or
+// changes nothing but them.
+func FuzzTables(f *testing.F) {
+	all, err := readModule(link(f, "all=-l"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	linked, err := readMemory(all[slices.IndexFunc(all, func(s section) bool { return s.id == sectionData })].body)
+	if err != nil {
+		f.Fatal(err)
+	}
+	tables, err := findTables(linked)
+	if err != nil {
+		f.Fatal(err)
+	}
+	from := uint64(bytes.Index(linked, []byte{0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8}))
+	f.Add([]byte{})
+	f.Add([]byte{0, 0, 0, 8, 1, 0, 0, 0, 9, 0xff})  // the number of functions
+	f.Add([]byte{3, 0, 0, 4, 0x40, 3, 0, 0, 12, 8}) // the first record's place
+	f.Add([]byte{2, 0, 1, 0, 0xff, 4, 0, 0, 7, 0x80})
+	f.Fuzz(func(t *testing.T, changes []byte) {
+		memory := bytes.Clone(linked)
+		starts := []uint64{from, 0, tables.pcAt, tables.listAt, tables.funcdata}
+		for ; len(changes) >= 5; changes = changes[5:] {
+			start := starts[int(changes[0])%len(starts)]
+			at := start + uint64(changes[1])<<16 + uint64(changes[2])<<8 + uint64(changes[3])
+			memory[at%uint64(len(memory))] ^= changes[4]
+		}
+		before := bytes.Clone(memory)
+		if err := stripTables(all, memory); err != nil {
+			return
+		}
+		now, err := findTables(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(memory[:now.pcAt], before[:now.pcAt]) || !bytes.Equal(memory[now.follow:], before[now.follow:]) {
+			t.Error("something else was changed")
+		}
+	})
+}
+
+// Any bytes are packed, or are an error; packed, they fill memory as before.
+func FuzzPack(f *testing.F) {
+	f.Add(writeModule([]section{{sectionCustom, []byte("\x09producers\x01\x08language\x01\x02Go\x06go1.26")}, {sectionMemory, []byte{1, 0, 1}}, {sectionData, appendMemory(nil, []byte("some\x00data"))}}))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		_, _ = Pack(wasm) // no panic, no hang
+		packed, err := PackData(wasm)
+		if err != nil {
+			return
+		}
+		again, err := PackData(packed)
+		if err != nil || !bytes.Equal(again, packed) {
+			t.Errorf("packed twice: %x, %v, want %x", again, err, packed)
+		}
+	})
 }
 
 // Memory comes back as it was, whatever zeros are in it.

@@ -27,7 +27,12 @@ var (
 	uselessFunc = map[int]bool{5: true, 6: true} // layout of arguments, live arguments
 )
 
-const argLayout = 5
+const (
+	argLayout     = 5
+	longestLayout = (5*3+2)*10 + 1 // abi.TraceArgsMaxLen
+
+	mostHeaders = 100 // what looks like one, in a program's data
+)
 
 const none = ^uint32(0)
 
@@ -71,10 +76,13 @@ func findTables(memory []byte) (*tables, error) {
 	magic := binary.LittleEndian.AppendUint32(nil, tablesMagic)
 	magic = append(magic, 0, 0, 1, 8) // size of an instruction, of a pointer
 	var found []*tables
-	for at := 0; ; at++ {
+	for at, headers := 0, 0; ; at, headers = at+1, headers+1 {
 		k := bytes.Index(memory[at:], magic)
 		if k < 0 {
 			break
+		}
+		if headers == mostHeaders {
+			return nil, fmt.Errorf("more than %d places look like tables of functions", mostHeaders)
 		}
 		at += k
 		if at+headerWords*8 > len(memory) {
@@ -113,7 +121,7 @@ func tablesAt(memory []byte, header uint64) (found []*tables) {
 		t.listAt, t.listLen = field(12), field(13)
 		t.funcdata, t.follow = field(18+21), field(18)
 		if agrees && count < 1<<24 && field(16) == count+1 &&
-			t.listAt+t.listLen <= t.funcdata && t.funcdata <= t.follow && t.follow <= uint64(len(memory)) {
+			t.pcAt+t.pcLen <= t.listAt && t.listAt+t.listLen <= t.funcdata && t.funcdata <= t.follow && t.follow <= uint64(len(memory)) {
 			t.count = int(count)
 			one := t
 			found = append(found, &one)
@@ -125,17 +133,21 @@ func (t *tables) strip() error {
 	var fields []uint64          // where offsets of values that stay are
 	layouts := map[uint32]bool{} // of arguments
 	kept := map[uint32]bool{}    // other data of functions
+	// Records follow the list, which has an end behind its last function, and
+	// each other in its order.
+	free := uint64(t.count)*entrySize + 4
 	for k := range uint64(t.count) {
 		if (k+1)*entrySize > t.listLen {
 			return errors.New("the list of functions is too short")
 		}
 		entry, offset := t.u32(t.listAt+k*entrySize), uint64(t.u32(t.listAt+k*entrySize+4))
 		at := t.listAt + offset
-		if offset+functionFixed > t.listLen || t.u32(at) != entry {
+		if offset < free || offset+functionFixed > t.listLen || t.u32(at) != entry {
 			return fmt.Errorf("the record of function %d is not where the list says", k)
 		}
 		pcs, funcs := uint64(t.u32(at+28)), uint64(t.memory[at+43])
-		if pcs > 8 || offset+functionFixed+4*(pcs+funcs) > t.listLen {
+		free = offset + functionFixed + 4*(pcs+funcs)
+		if pcs > 8 || free > t.listLen {
 			return fmt.Errorf("the record of function %d is too long", k)
 		}
 		fields = append(fields, at+16)
@@ -171,9 +183,19 @@ func (t *tables) strip() error {
 		return err
 	}
 	for at := range layouts {
-		if !kept[at] {
-			t.clearLayout(uint64(at))
+		if kept[at] {
+			continue
 		}
+		layout, err := t.layout(uint64(at))
+		if err != nil {
+			return err
+		}
+		for k := range uint32(len(layout)) {
+			if k > 0 && (kept[at+k] || layouts[at+k]) {
+				return fmt.Errorf("the layout of arguments at %d has other data in it", at)
+			}
+		}
+		clear(layout)
 	}
 	return nil
 }
@@ -227,16 +249,18 @@ func pcsLength(b []byte) (int, error) {
 	return 0, errors.New("values by program counter do not end")
 }
 
-// clearLayout clears a layout of arguments: pairs of offset and size, and
-// marks, up to the mark of the end.
-func (t *tables) clearLayout(at uint64) {
+// layout returns a layout of arguments: pairs of offset and size, and marks, up
+// to the mark of the end.
+func (t *tables) layout(at uint64) ([]byte, error) {
 	const firstMark, end = 0xfb, 0xff
-	all := t.memory[t.funcdata:t.follow]
-	from := at
-	for at < uint64(len(all)) && all[at] != end {
-		if at++; all[at-1] < firstMark {
-			at++
+	all := t.memory[t.funcdata+at : min(t.funcdata+at+longestLayout, t.follow)]
+	for k := 0; k < len(all); k++ {
+		if all[k] == end {
+			return all[:k+1], nil
+		}
+		if all[k] < firstMark {
+			k++
 		}
 	}
-	clear(all[from:min(at+1, uint64(len(all)))])
+	return nil, fmt.Errorf("the layout of arguments at %d does not end", at)
 }
