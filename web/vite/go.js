@@ -16,11 +16,11 @@ export class BuildError extends Error {
   }
 }
 
-/** Runs go and returns what it prints. */
-export function go(args, { cwd, env }) {
+/** Runs go and returns what it prints; heard is given what it says beside. */
+export function go(args, { cwd, env, heard = () => {} }) {
   return new Promise((done, fail) => {
     execFile("go", args, { cwd, env: { ...process.env, ...env }, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
-      if (!error) done(stdout);
+      if (!error) done((heard(stderr), stdout));
       else if (error.code === "ENOENT") fail(new BuildError("the go command is not there: install Go, see https://go.dev/doc/install", cwd));
       else fail(new BuildError(stderr.trim() || error.message, cwd));
     });
@@ -33,13 +33,16 @@ const packer = "github.com/ankurah/ankurah-go/cmd/ankurah-wasm";
 
 /**
  * Builds a package as WebAssembly into a file, and returns its bytes and a hash of them. A small one has its functions
- * apart and is packed.
+ * apart and is packed; warn is told what could not be.
  */
-export async function buildWasm({ cwd, pkg, flags, ldflags, env, file, small }) {
+export async function buildWasm({ cwd, pkg, flags, ldflags, env, file, small, warn }) {
   await mkdir(dirname(file), { recursive: true });
   const all = [`-ldflags=${ldflags}`, ...(small ? ["-gcflags=all=-l"] : []), ...flags];
   await go(["build", "-trimpath", ...all, "-o", file, pkg], { cwd, env: { ...env, ...wasm } });
-  if (small) await go(["run", packer, "-o", file, file], { cwd, env });
+  if (small) {
+    const heard = (text) => text.split("\n").filter((line) => line.startsWith("ankurah-wasm: ")).forEach(warn);
+    await go(["run", packer, "-o", file, file], { cwd, env, heard });
+  }
   const bytes = await readFile(file);
   return { bytes, hash: createHash("sha256").update(bytes).digest("hex").slice(0, 16) };
 }

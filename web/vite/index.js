@@ -21,7 +21,7 @@ export function ankurah({ node = "./node", flags = [], ldflags = "-s -w", env = 
   let built; // by vite build
   const what = () => ({ cwd: config.root, pkg: node, flags, env });
   const file = () => join(config.cacheDir, "ankurah/node.wasm");
-  const build = () => buildWasm({ ...what(), ldflags, file: file(), small: !dev });
+  const build = () => buildWasm({ ...what(), ldflags, file: file(), small: !dev, warn: (text) => config.logger.warn(text) });
 
   return {
     name: "ankurah",

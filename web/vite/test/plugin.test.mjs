@@ -1,12 +1,13 @@
 // The plugin in a real vite build and a real dev server, with pages in Chromium.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { brotliDecompressSync } from "node:zlib";
 import { build, createServer } from "vite";
 import { open, serve } from "../../test/browser.mjs";
+import { buildWasm } from "../go.js";
 import { ankurah } from "../index.js";
 import { makeApp } from "./app.mjs";
 
@@ -63,6 +64,26 @@ test("a build without compression, with flags, and one that fails", limit, async
   const names = readdirSync(join(app.root, "dist/assets"));
   assert.ok(names.some((n) => n.endsWith(".wasm")) && !names.some((n) => n.endsWith(".br")), names.join());
   await assert.rejects(build(config(app.root, { node: "./nowhere" })), /nowhere/);
+});
+
+test("what packing could not do is told", async (t) => {
+  const app = makeApp();
+  t.after(app.remove);
+  // A go command of a release that packing does not know.
+  writeFileSync(join(app.root, "go"), `#!/bin/sh
+case "$1" in
+build) while [ "$1" != -o ]; do shift; done; echo wasm >"$2" ;;
+run) echo "go: downloading something" >&2; echo "ankurah-wasm: the tables of go9 are not known" >&2 ;;
+esac
+`, { mode: 0o755 });
+  const { PATH } = process.env;
+  t.after(() => (process.env.PATH = PATH));
+  process.env.PATH = `${app.root}:${PATH}`;
+  const told = [];
+  const options = { cwd: app.root, pkg: "./node", flags: [], ldflags: "", env: {}, file: join(app.root, "node.wasm"), warn: (text) => told.push(text) };
+  const { bytes } = await buildWasm({ ...options, small: true });
+  assert.equal(bytes.toString(), "wasm\n");
+  assert.deepEqual(told, ["ankurah-wasm: the tables of go9 are not known"]);
 });
 
 test("in dev: pages follow the Go files, and show what is wrong with them", limit, async (t) => {
