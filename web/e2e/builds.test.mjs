@@ -69,6 +69,27 @@ test("a page of a newer build waits for the database; both are told, and see the
   await Promise.all([old.close(), young.close()]);
 });
 
+test("a node that cannot be started: the page says why, and goes on when it can", limit, async () => {
+  const broken = mkdtempSync(join(tmpdir(), "ankurah-broken-"));
+  const other = await open();
+  try {
+    cpSync(files, broken, { recursive: true });
+    const node = readdirSync(join(broken, "assets")).find((n) => n.endsWith(".wasm"));
+    for (const name of [node, `${node}.br`]) renameSync(join(broken, "assets", name), join(broken, name));
+    await server.stop();
+    server = await program.start({ ...server, page: broken });
+    const ann = await Tab.open(other, server.url, "Ann");
+    await banner(ann, /^Your messages cannot be opened, which is tried again: .*HTTP status/).waitFor();
+    for (const name of [node, `${node}.br`]) renameSync(join(broken, name), join(broken, "assets", name));
+    await ann.connected(/^Online$/);
+    await ann.enter("Lobby");
+    assert.equal(await ann.page.locator(".banner").count(), 0);
+  } finally {
+    await other.close();
+    rmSync(broken, { recursive: true });
+  }
+});
+
 test("a second tab with a worker of its own says that it keeps nothing", limit, async () => {
   const one = await Tab.open(browser, server.url, "Ann", { host: "dedicated" });
   await one.enter("Lobby");

@@ -1,4 +1,6 @@
 import { useClient, useConnection, useSignal } from "@ankurah/react";
+import { offline } from "./ankurah";
+import { reasonOf } from "./notices";
 
 /** Says how the page is connected, and what the server has not got yet. */
 export function ConnectionBadge() {
@@ -21,9 +23,17 @@ export function ConnectionBadge() {
   );
 }
 
-/** What the worker has to say: another version of the page, or no room for the database. */
+/** What the worker has to say: that it cannot work, another version of the page, or no room for the database. */
 export function HostBanner() {
   const status = useSignal(useClient().status) as { type?: string; persistent?: boolean } | undefined;
+  const { status: connection, error } = useConnection();
+  if (offline && connection === "connecting" && error) {
+    return (
+      <div className="banner" role="status">
+        Your messages cannot be opened, which is tried again: {reasonOf(error)}
+      </div>
+    );
+  }
   switch (status?.type) {
     case "reload":
       return (

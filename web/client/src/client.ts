@@ -1,6 +1,6 @@
 import type { Value } from "./codec.js";
 import { encode, idText } from "./codec.js";
-import { AnkurahError, ClosedError, errorOf } from "./errors.js";
+import { AnkurahError, ClosedError, UnauthenticatedError, errorOf } from "./errors.js";
 import type { Host } from "./host.js";
 import * as wire from "./messages.js";
 import type { Entity, IdOf, InputOf, Key, Model, Models, PatchOf, Row, RowOf, Selected, TextKey, Which } from "./model.js";
@@ -17,7 +17,10 @@ export type Arg = Value | Created;
 export type Credential = string | Uint8Array;
 
 export interface ClientOptions {
-  /** What the server's policy agent knows the user by; a function is asked for each connection. */
+  /**
+   * What the server's policy agent knows the user by; a function is asked for each connection. When it throws it is
+   * asked again a while later, unless it throws an [UnauthenticatedError]: then the connection has failed.
+   */
   credential?: Credential | (() => Credential | Promise<Credential>);
   /** The version of the application, which the server may refuse. */
   appVersion?: number;
@@ -254,11 +257,17 @@ export class Client {
     this.port = port;
     this.welcome = false;
     const { credential, appVersion = 0 } = this.options;
-    try {
-      const c = (typeof credential === "function" ? await credential() : credential) ?? "";
-      if (this.port === port) port.send(wire.hello(typeof c === "string" ? new TextEncoder().encode(c) : c, appVersion));
-    } catch (e) {
-      this.end("failed", errorOf("unauthenticated", String(e)));
+    for (let wait = 1000; this.port === port; wait = Math.min(2 * wait, 30_000)) {
+      try {
+        const c = (typeof credential === "function" ? await credential() : credential) ?? "";
+        if (this.port === port) port.send(wire.hello(typeof c === "string" ? new TextEncoder().encode(c) : c, appVersion));
+        return;
+      } catch (e) {
+        if (this.port !== port) return;
+        if (e instanceof UnauthenticatedError) return this.end("failed", e);
+        this.tell(errorOf("unauthenticated", `there is no credential: ${e}`));
+      }
+      await new Promise((over) => setTimeout(over, wait));
     }
   }
 

@@ -499,9 +499,39 @@ describe("connections", () => {
     node.bye("unauthenticated", "expired");
     expect(client.connection.get().status).toBe("connecting");
     client.close();
-    make({ credential: () => Promise.reject(new Error("logged out")) });
+    make({ credential: () => Promise.reject(new UnauthenticatedError("unauthenticated", "logged out")) });
     await node.settle();
-    expect(client.connection.get()).toMatchObject({ status: "failed", error: { code: "unauthenticated", message: "Error: logged out" } });
+    expect(client.connection.get()).toMatchObject({ status: "failed", error: { code: "unauthenticated", message: "logged out" } });
+  });
+
+  test("a credential that cannot be had now is asked for later, and nothing is lost", async () => {
+    vi.useFakeTimers();
+    client.close();
+    let answers = 0;
+    make({
+      credential: async () => {
+        if (answers++ < 2) throw new TypeError("no network");
+        return "token";
+      },
+    });
+    const done = client.edit(Post, id(1), { title: "x" });
+    await node.settle();
+    expect(client.connection.get()).toMatchObject({ status: "connecting", pending: 1, error: { message: "there is no credential: TypeError: no network" } });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([answers, node.sent.length]).toEqual([2, 0]);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(node.last(wire.HELLO).credential).toBe("token");
+    await node.greet();
+    node.ack(node.last(wire.COMMIT).tx);
+    await done;
+    // Who waits for one is not asked again for a connection that is gone.
+    answers = -1;
+    node.handlers.lost("gone");
+    node.connect();
+    await node.settle();
+    node.handlers.lost("gone again");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(answers).toBe(0);
   });
 
   test("what the node cannot read is not sent for ever", async () => {
