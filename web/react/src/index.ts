@@ -54,14 +54,18 @@ function useLive<T>(query: Live<T>): Rows<T> {
 export function useQuery<W extends Model<any, any>, const Q extends string>(model: W, text?: Q, ...args: readonly Arg[]): Rows<Selected<RowOf<W>, Q>>;
 export function useQuery<N extends keyof Models, const Q extends string>(name: N, text?: Q, ...args: readonly Arg[]): Rows<Selected<Models[N], Q>>;
 export function useQuery<T = Row>(name: string, text?: string, ...args: readonly Arg[]): Rows<T>;
-export function useQuery(model: Which, text?: string, ...args: readonly Arg[]): Rows<any> {
-  const query = useClient().query(model as string, text, ...args);
+export function useQuery(model: Which, text = "", ...args: readonly Arg[]): Rows<any> {
+  const client = useClient();
+  const query = client.query(model as string, text, ...args);
   const rows = useLive(query);
-  const before = useRef<{ model: Which; rows: Rows<any> }>(undefined);
+  // Rows of another user's client, or of another kind, are not shown in the place of these.
+  const kind = /^\s*select\s/i.test(text);
+  const before = useRef<{ client: Client; model: Which; kind: boolean; rows: Rows<any> }>(undefined);
   useEffect(() => {
-    if (rows.status !== "pending") before.current = { model, rows };
+    if (rows.status !== "pending") before.current = { client, model, kind, rows };
   });
-  const kept = rows.status === "pending" && before.current?.model === model ? before.current.rows : undefined;
+  const was = rows.status === "pending" ? before.current : undefined;
+  const kept = was && was.client === client && was.model === model && was.kind === kind ? was.rows : undefined;
   return useMemo(() => (kept ? rowsOf(kept, rows) : rows), [kept, rows]);
 }
 

@@ -138,6 +138,21 @@ test("rows of another model do not stay", async () => {
   expect(page.text).toBe("pending0");
 });
 
+test("rows do not stay in the place of groups", async () => {
+  function Any({ text }: { text: string }) {
+    const r = useQuery(BlogPost, text);
+    return <p>{r.status + r.length}</p>;
+  }
+  await page.show(<Any text="" />);
+  await fill("x");
+  await page.show(<Any text="SELECT COUNT(*)" />);
+  expect(page.text).toBe("pending0");
+  await page.hear((n) => n.update([{ query: opened().query, reset: true, synced: 1, columns: ["COUNT(*)"], groups: [[1]] }]));
+  expect(page.text).toBe("ready1");
+  await page.show(<Any text="SELECT COUNT(*) WHERE title = 'x'" />);
+  expect(page.text).toBe("pending1");
+});
+
 test("the result is the same object while nothing has changed", async () => {
   const seen = new Set<Rows<BlogPost>>();
   let again!: (n: number) => void;
@@ -290,6 +305,7 @@ test("a provider may be given a new client", async () => {
   await page.show(<App client={page.client} />);
   await fill("a");
   await page.show(<App client={other.client} />);
+  expect(page.text).toBe("pending:"); // nothing of what the first may see
   expect(other.node.of(wire.OPEN)).toHaveLength(1);
   await act(async () => other.node.update([{ query: 1, reset: true, rows: rows("z") }]));
   expect(page.text).toBe("ready:z");
