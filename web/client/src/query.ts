@@ -149,7 +149,7 @@ export class Query<T = any> implements Signal<Rows<T>> {
   show(parts: readonly Part[] = []): boolean {
     const old = this.source.get();
     let status: Status = old;
-    for (const p of parts) this.take(p);
+    if (parts[0]) this.take(whole(parts));
     if (parts[0]?.reset) this.forget();
     for (const p of parts) {
       status = { status: "ready", error: undefined, synced: p.synced ? p.synced === 1 : status.synced };
@@ -200,6 +200,12 @@ export class Query<T = any> implements Signal<Rows<T>> {
 
 export function statusOf({ status, error, synced }: Status): Status {
   return { status, error, synced };
+}
+
+/** The parts of an update as one: what moves in a later one is in nobody's way in an earlier one. */
+function whole(parts: readonly Part[]): Part {
+  if (parts.length === 1) return parts[0]!;
+  return { ...parts[0]!, gone: parts.flatMap((p) => p.gone), rows: parts.flatMap((p) => p.rows), groups: parts.flatMap((p) => p.groups) };
 }
 
 /** Puts the rows with a place among those that stay. */

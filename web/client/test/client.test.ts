@@ -140,6 +140,41 @@ describe("queries", () => {
     expect(q.get()).toEqual([]);
   });
 
+  test("rows that move in a later part of an update have left before an earlier one is put in", () => {
+    const { q, query } = watched("m", "s1", "s2");
+    const added = (n: number, place: number) => ({ id: id(n), place, fields: { title: "n" + n } });
+    node.update([{ query, rows: [added(11, 2), added(12, 3)] }], true);
+    node.update([{ query, gone: [], rows: [added(13, 4), { id: id(1), place: 6 }] }]);
+    expect(q.get().map((r) => r.title)).toEqual(["s1", "n11", "n12", "n13", "s2", "m"]);
+  });
+
+  test("whatever the parts are that an update comes in, it leads to the same rows", () => {
+    let seed = 1;
+    const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
+    const { q, query } = watched();
+    let now: number[] = [];
+    for (let round = 0; round < 300; round++) {
+      // Some leave, some come, some stand elsewhere.
+      const stay = now.filter(() => random(4) > 0);
+      const moved = new Set(stay.filter(() => random(3) === 0));
+      const next = stay.filter((n) => !moved.has(n));
+      for (const n of [...moved, ...Array.from({ length: random(4) }, (_, k) => 1 + ((round * 4 + k) % 250))]) if (!next.includes(n)) next.splice(random(next.length + 1), 0, n);
+      const gone = now.filter((n) => !next.includes(n)).map(id);
+      const news = next.flatMap((n, k) => {
+        if (!now.includes(n)) return [{ id: id(n), place: k + 1, fields: { title: String(n) } }];
+        return moved.has(n) ? [{ id: id(n), place: k + 1 }] : [];
+      });
+      const parts: any[] = [{ query, gone, rows: [] }];
+      for (const row of news) {
+        if (random(3) === 0) parts.push({ query, rows: [] });
+        parts.at(-1).rows.push(row);
+      }
+      parts.forEach((p, k) => node.update([p], k < parts.length - 1));
+      now = next;
+      expect(q.get().map((r) => r.title)).toEqual(now.map(String));
+    }
+  });
+
   test("a subscriber that throws keeps nothing from the others, nor from the node", () => {
     const report = vi.fn();
     vi.stubGlobal("reportError", report);
