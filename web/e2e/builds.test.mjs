@@ -86,6 +86,8 @@ test("a node that cannot be started: the page says why, and goes on when it can"
     assert.equal(await ann.page.locator(".banner").count(), 0);
   } finally {
     await other.close();
+    await server.stop();
+    server = await program.start({ ...server, page: newer });
     rmSync(broken, { recursive: true });
   }
 });
