@@ -403,7 +403,7 @@ func (p *pipe) endUser() {
 	full := len(p.toUser) >= p.window
 	p.userEnd, p.toUser = true, nil
 	p.link.Drop()
-	if n := p.server; full && len(n.w.servers) > 1 && !p.serverEnd && n.core == p.durable { // worlds of one server stay as they were
+	if n := p.server; full && !p.serverEnd && n.core == p.durable {
 		(&executor{n, n.life}).Wake(&p.peer.Conn) // there is room for what nobody will hear
 	}
 	p.forget()
