@@ -67,7 +67,7 @@ func appendMemory(b, memory []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(spans)))
 	for _, s := range spans {
 		b = append(b, 0, 0x41)
-		b = appendSigned(b, int32(s.from))
+		b = appendSigned(b, int64(s.from))
 		b = append(b, 0x0b)
 		b = binary.AppendUvarint(b, uint64(s.to-s.from))
 		b = append(b, memory[s.from:s.to]...)

@@ -29,7 +29,10 @@ type reader struct {
 	err error
 }
 
-var errShort = errors.New("it ends too early")
+var (
+	errShort = errors.New("it ends too early")
+	errLong  = errors.New("a number is too long")
+)
 
 func (r *reader) fail(err error) {
 	if r.err == nil {
@@ -71,22 +74,32 @@ func (r *reader) number() uint64 {
 
 // signed reads a signed LEB128 of 32 bits.
 func (r *reader) signed() int32 {
+	v := r.signed64()
+	if v != int64(int32(v)) {
+		r.fail(errLong)
+		return 0
+	}
+	return int32(v)
+}
+
+// signed64 reads a signed LEB128 of 64 bits.
+func (r *reader) signed64() int64 {
 	var v int64
-	for shift := 0; shift < 35; shift += 7 {
+	for shift := 0; shift < 70; shift += 7 {
 		c := r.byte()
 		v |= int64(c&0x7f) << shift
 		if c&0x80 == 0 {
-			if c&0x40 != 0 {
+			if shift < 63 && c&0x40 != 0 {
 				v |= -1 << (shift + 7)
 			}
-			return int32(v)
+			return v
 		}
 	}
-	r.fail(errors.New("a number is too long"))
+	r.fail(errLong)
 	return 0
 }
 
-func appendSigned(b []byte, v int32) []byte {
+func appendSigned(b []byte, v int64) []byte {
 	for {
 		c := byte(v & 0x7f)
 		v >>= 7

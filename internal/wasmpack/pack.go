@@ -15,18 +15,18 @@ func (e *ReleaseError) Error() string {
 	return "wasmpack: lines of functions stay: the tables of " + strconv.Quote(e.Version) + " are not known, those of " + release + " are"
 }
 
-// Pack returns the module with its initial memory in few segments and without
-// what only the texts of stack traces need. The error is a [ReleaseError] if it
-// is of a release of Go whose tables are not known.
-func Pack(wasm []byte) ([]byte, error) { return pack(wasm, stripTables) }
+// Pack returns the module with its initial memory in few segments, its code
+// shorter, and without what only the texts of stack traces and debugging need.
+// The error is a [ReleaseError] if it is of a release of Go that is not known.
+func Pack(wasm []byte) ([]byte, error) { return pack(wasm, shorten) }
 
-// PackData is Pack without the second part, of a module of any origin that
-// fills its own memory when it starts.
+// PackData is Pack with the memory alone, of a module of any origin that fills
+// its own memory when it starts.
 func PackData(wasm []byte) ([]byte, error) {
-	return pack(wasm, func([]section, []byte) error { return nil })
+	return pack(wasm, func(all []section, _ []byte) ([]section, error) { return all, nil })
 }
 
-func pack(wasm []byte, change func([]section, []byte) error) ([]byte, error) {
+func pack(wasm []byte, change func([]section, []byte) ([]section, error)) ([]byte, error) {
 	all, err := readModule(wasm)
 	if err != nil {
 		return nil, fmt.Errorf("wasmpack: reading the module: %w", err)
@@ -47,9 +47,48 @@ func pack(wasm []byte, change func([]section, []byte) error) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wasmpack: reading the data: %w", err)
 	}
-	if err := change(all, memory); err != nil {
+	if all, err = change(all, memory); err != nil {
 		return nil, err
 	}
-	all[data].body = appendMemory(nil, memory)
+	all[has(sectionData)].body = appendMemory(nil, memory)
 	return writeModule(all), nil
+}
+
+// shorten makes code and tables shorter. What has a start function was made
+// shorter before.
+func shorten(all []section, memory []byte) ([]section, error) {
+	version := goVersion(all)
+	if !knownRelease(version) {
+		return nil, &ReleaseError{version}
+	}
+	p, err := readProgram(all)
+	if err != nil {
+		return nil, fmt.Errorf("wasmpack: reading the functions: %w", err)
+	}
+	if p.start {
+		return all, nil
+	}
+	t, err := findTables(memory)
+	if err == nil {
+		err = t.strip()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("wasmpack: the tables of %s: %w", version, err)
+	}
+	names, err := t.names()
+	if err == nil {
+		err = p.shortenCode(names)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("wasmpack: the code of %s: %w", version, err)
+	}
+	length, err := t.fold()
+	if err != nil {
+		return nil, fmt.Errorf("wasmpack: the tables of %s: %w", version, err)
+	}
+	start, err := t.addUnfold(p, length)
+	if err != nil {
+		return nil, fmt.Errorf("wasmpack: the start function: %w", err)
+	}
+	return p.write(all, start), nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,8 +29,11 @@ var (
 )
 
 const (
+	inlineTree    = 3
 	argLayout     = 5
 	longestLayout = (5*3+2)*10 + 1 // abi.TraceArgsMaxLen
+
+	mostPCs = 8 // values by program counter of a function
 
 	mostHeaders = 100 // what looks like one, in a program's data
 )
@@ -38,32 +42,21 @@ const none = ^uint32(0)
 
 // tables are those that the runtime finds functions with, in the memory.
 type tables struct {
-	memory           []byte
-	count            int    // of functions
-	pcAt, pcLen      uint64 // values by program counter
-	listAt, listLen  uint64 // list of functions and their records
-	funcdata, follow uint64 // what records point to, and what comes after
+	memory              []byte
+	count               int    // of functions
+	filesAt, filesEnd   uint64 // names of files, by unit
+	namesAt, namesEnd   uint64
+	pcAt, pcLen         uint64 // values by program counter
+	listAt, listLen     uint64 // list of functions and their records
+	funcdata, follow    uint64 // what records point to, and what comes after
+	buckets, bucketsEnd uint64 // what functions are found with first
+	firstRecord         uint64
+	entry               uint32 // of the first function, the others count on
 }
 
 func (t *tables) u32(at uint64) uint32       { return binary.LittleEndian.Uint32(t.memory[at:]) }
 func (t *tables) u64(at uint64) uint64       { return binary.LittleEndian.Uint64(t.memory[at:]) }
 func (t *tables) setU32(at uint64, v uint32) { binary.LittleEndian.PutUint32(t.memory[at:], v) }
-
-// stripTables takes what only stack traces' texts need out of the tables.
-func stripTables(all []section, memory []byte) error {
-	version := goVersion(all)
-	if !knownRelease(version) {
-		return &ReleaseError{version}
-	}
-	t, err := findTables(memory)
-	if err == nil {
-		err = t.strip()
-	}
-	if err != nil {
-		return fmt.Errorf("wasmpack: the tables of %s: %w", version, err)
-	}
-	return nil
-}
 
 // knownRelease says whether a version of Go is one whose tables are known.
 func knownRelease(version string) bool {
@@ -107,7 +100,7 @@ func tablesAt(memory []byte, header uint64) (found []*tables) {
 			return found
 		}
 		at += k
-		if at+1+6*24+23*8 > len(memory) {
+		if at+1+6*24+24*8 > len(memory) {
 			return found
 		}
 		// Six slices: names, units, files, pcs, records, list of functions.
@@ -117,11 +110,15 @@ func tablesAt(memory []byte, header uint64) (found []*tables) {
 			start, length := field(3*k), field(3*k+1)
 			agrees = agrees && start == header+offset && start < uint64(len(memory)) && length <= uint64(len(memory))-start
 		}
+		t.namesAt, t.namesEnd = field(0), field(0)+field(1)
+		t.filesAt, t.filesEnd = header+word(5), header+word(7)
 		t.pcAt, t.pcLen = field(9), field(10)
 		t.listAt, t.listLen = field(12), field(13)
 		t.funcdata, t.follow = field(18+21), field(18)
+		t.buckets, t.bucketsEnd = field(18), field(18+22)
 		if agrees && count < 1<<24 && field(16) == count+1 &&
-			t.pcAt+t.pcLen <= t.listAt && t.listAt+t.listLen <= t.funcdata && t.funcdata <= t.follow && t.follow <= uint64(len(memory)) {
+			t.pcAt+t.pcLen <= t.listAt && t.listAt+t.listLen <= t.funcdata && t.funcdata <= t.follow && t.follow <= uint64(len(memory)) &&
+			t.buckets <= t.bucketsEnd && t.bucketsEnd <= uint64(len(memory)) {
 			t.count = int(count)
 			one := t
 			found = append(found, &one)
@@ -130,9 +127,10 @@ func tablesAt(memory []byte, header uint64) (found []*tables) {
 }
 
 func (t *tables) strip() error {
-	var fields []uint64          // where offsets of values that stay are
-	layouts := map[uint32]bool{} // of arguments
-	kept := map[uint32]bool{}    // other data of functions
+	var fields [1 + mostPCs][]uint64 // where offsets of values that stay are: of the stack, and others
+	layouts := map[uint32]bool{}     // of arguments
+	kept := map[uint32]bool{}        // other data of functions
+	inlined := false                 // whether some are in others
 	// Records follow the list, which has an end behind its last function, and
 	// each other in its order.
 	free := uint64(t.count)*entrySize + 4
@@ -147,10 +145,10 @@ func (t *tables) strip() error {
 		}
 		pcs, funcs := uint64(t.u32(at+28)), uint64(t.memory[at+43])
 		free = offset + functionFixed + 4*(pcs+funcs)
-		if pcs > 8 || free > t.listLen {
+		if pcs > mostPCs || free > t.listLen {
 			return fmt.Errorf("the record of function %d is too long", k)
 		}
-		fields = append(fields, at+16)
+		fields[0] = append(fields[0], at+16)
 		t.setU32(at+20, 0) // files
 		t.setU32(at+24, 0) // lines
 		t.setU32(at+32, 0) // unit of the files
@@ -159,7 +157,7 @@ func (t *tables) strip() error {
 			if field := at + functionFixed + 4*i; uselessPC[int(i)] {
 				t.setU32(field, 0)
 			} else {
-				fields = append(fields, field)
+				fields[1+i] = append(fields[1+i], field)
 			}
 		}
 		for i := range funcs {
@@ -176,11 +174,18 @@ func (t *tables) strip() error {
 				t.setU32(field, none)
 			default:
 				kept[data] = true
+				inlined = inlined || i == inlineTree
 			}
 		}
 	}
-	if err := t.movePCs(fields); err != nil {
+	clear(t.memory[t.filesAt:t.filesEnd])
+	if err := t.movePCs(slices.Concat(fields[:]...)); err != nil {
 		return err
+	}
+	if !inlined {
+		if err := t.moveNames(); err != nil {
+			return err
+		}
 	}
 	for at := range layouts {
 		if kept[at] {
@@ -205,6 +210,7 @@ func (t *tables) strip() error {
 func (t *tables) movePCs(fields []uint64) error {
 	old := bytes.Clone(t.memory[t.pcAt : t.pcAt+t.pcLen])
 	moved := map[uint32]uint32{0: 0} // an offset of 0 says that there are none
+	written := map[string]uint32{}
 	out := []byte{0}
 	for _, field := range fields {
 		from := t.u32(field)
@@ -213,13 +219,16 @@ func (t *tables) movePCs(fields []uint64) error {
 			if uint64(from) >= t.pcLen {
 				return fmt.Errorf("values at %d are outside of all values", from)
 			}
-			n, err := pcsLength(old[from:])
+			values, err := openEnded(old[from:])
 			if err != nil {
 				return err
 			}
-			to = uint32(len(out))
+			if to, done = written[string(values)]; !done {
+				to = uint32(len(out))
+				written[string(values)] = to
+				out = append(out, values...)
+			}
 			moved[from] = to
-			out = append(out, old[from:int(from)+n]...)
 		}
 		t.setU32(field, to)
 	}
@@ -231,22 +240,29 @@ func (t *tables) movePCs(fields []uint64) error {
 	return nil
 }
 
-// pcsLength returns how long a function's values are: pairs of differences of
-// value and program counter, up to a zero that is not the first one.
-func pcsLength(b []byte) (int, error) {
+// mostPC is above all program counters in a function.
+const mostPC = 1 << 16
+
+// openEnded returns a function's values: pairs of differences of value and
+// program counter, up to a zero that is not the first one. The last of them
+// holds until mostPC, whatever the function's length, so that functions of the
+// same form share them.
+func openEnded(b []byte) ([]byte, error) {
+	last := 0
 	for at, first := 0, true; at < len(b); first = false {
 		if b[at] == 0 && !first {
-			return at + 1, nil
+			return append(binary.AppendUvarint(bytes.Clone(b[:last]), mostPC), 0), nil
 		}
 		for range 2 {
 			_, n := binary.Uvarint(b[at:])
 			if n <= 0 {
-				return 0, errors.New("values by program counter do not end")
+				return nil, errors.New("values by program counter do not end")
 			}
+			last = at
 			at += n
 		}
 	}
-	return 0, errors.New("values by program counter do not end")
+	return nil, errors.New("values by program counter do not end")
 }
 
 // layout returns a layout of arguments: pairs of offset and size, and marks, up
@@ -263,4 +279,47 @@ func (t *tables) layout(at uint64) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("the layout of arguments at %d does not end", at)
+}
+
+// moveNames leaves out of the names of functions what a generic one is made
+// for, as stack traces do: f[...]. Names then follow each other in the order
+// of the functions.
+func (t *tables) moveNames() error {
+	old := bytes.Clone(t.memory[t.namesAt:t.namesEnd])
+	var out []byte
+	for k := range uint64(t.count) {
+		field := t.record(k) + fieldName
+		name, _, ended := bytes.Cut(old[min(uint64(t.u32(field)), uint64(len(old))):], []byte{0})
+		if !ended {
+			return fmt.Errorf("the name of function %d does not end", k)
+		}
+		t.setU32(field, uint32(len(out)))
+		first, last := bytes.IndexByte(name, '['), bytes.LastIndexByte(name, ']')
+		if first >= 0 && first < last {
+			out = append(append(append(out, name[:first]...), "[...]"...), name[last+1:]...)
+		} else {
+			out = append(out, name...)
+		}
+		out = append(out, 0)
+	}
+	if len(out) > len(old) {
+		return errors.New("names of functions are used twice")
+	}
+	clear(t.memory[t.namesAt:t.namesEnd])
+	copy(t.memory[t.namesAt:], out)
+	return nil
+}
+
+// names returns the functions' names.
+func (t *tables) names() ([]string, error) {
+	out := make([]string, t.count)
+	for k := range out {
+		name := uint64(t.u32(t.record(uint64(k)) + fieldName))
+		end, err := t.nameEnd(name)
+		if err != nil {
+			return nil, err
+		}
+		out[k] = string(t.memory[t.namesAt+name : t.namesAt+end])
+	}
+	return out, nil
 }

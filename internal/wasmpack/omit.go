@@ -1,0 +1,84 @@
+package wasmpack
+
+import (
+	"regexp"
+	"slices"
+)
+
+// omission is a group of functions of the runtime whose code is left out of
+// programs for browsers, where nothing can ask for what they do.
+type omission struct {
+	why    string
+	unless []string // functions that ask for it, when they are in the program
+	quiet  bool     // called nevertheless, and to do nothing; else they stop the program
+	names  *regexp.Regexp
+}
+
+var omissions = []omission{
+	{
+		why:    "execution traces are off until a program starts one",
+		unless: []string{"runtime.StartTrace"},
+		names:  runtimeNames(`traceAdvance(\.func.*)?`, `trace(ReadCPU|StopReadCPU|Stack|BufFlush|RegisterLabels.*|Snapshot.*|SyncBatch)`, `makeTraceFrames?`, `traceLocker\.([A-Z].*|em.*|ev.*)`, `trace(Event)?Writer\..*`, `\(\*trace(StackTable|StringTable|TypeTable|Map|RegionAlloc|Buf)\)\..*`, `startPCForTrace`, `goStatusToTraceGoStatus`),
+	},
+	{
+		why:    "profiles of the processor are off until a program starts one",
+		unless: []string{"runtime.SetCPUProfileRate", "runtime.pprof_readProfile"},
+		names:  runtimeNames(`\(\*profBuf\)\..*`),
+	},
+	{
+		why:    "metrics are asked for by runtime/metrics, and by settings of GODEBUG",
+		unless: []string{"runtime.readMetricNames", "runtime.readMetricsLocked"},
+		names:  runtimeNames(`initMetrics(\.func.*)?`, `\(\*timeHistogram\)\.write`, `timeHistogramMetricsBuckets`, `\(\*metricValue\).*`),
+	},
+	{
+		why:   "GODEBUG asks for them: schedtrace, scavtrace, gctrace, gccheckmark, checkfinalizers, tracebackancestors",
+		names: runtimeNames(`schedtrace(\.func.*)?`, `printScavTrace`, `dumpScanStats`, `runCheckmark`, `setCheckmark`, `startCheckmarks.*`, `checkFinalizersAndCleanups(\.func.*)?`, `printAncestor.*`),
+	},
+	{
+		why:   "they print memory before the program is ended for damage to it; the message of what is damaged follows",
+		quiet: true,
+		names: runtimeNames(`gcDumpObject`, `hexdumpWords`, `dumpgstatus`),
+	},
+	{
+		why:   "there are neither C nor plugins",
+		names: runtimeNames(`typesEqual`, `print(One)?CgoTraceback`, `expandCgoFrames`),
+	},
+}
+
+func runtimeNames(patterns ...string) *regexp.Regexp {
+	all := ""
+	for k, p := range patterns {
+		if k > 0 {
+			all += "|"
+		}
+		all += p
+	}
+	return regexp.MustCompile(`^runtime\.(` + all + `)$`)
+}
+
+// omitted returns what functions become that are left out, by number.
+func omitted(names []string) map[int][]byte {
+	out := map[int][]byte{}
+	for _, o := range omissions {
+		if slices.ContainsFunc(o.unless, func(name string) bool { return slices.Contains(names, name) }) {
+			continue
+		}
+		code := []instruction{{op: opUnreachable}, {op: opEnd}}
+		if o.quiet {
+			code = []instruction{
+				{op: opGlobalGet, value: globalSP}, {op: opI32Const, value: 8}, {op: opI32Add}, {op: opGlobalSet, value: globalSP},
+				{op: opI32Const}, {op: opEnd},
+			}
+		}
+		body, err := (&function{code: code}).append(nil)
+		if err != nil {
+			panic(err) // the code above is what it is
+		}
+		for k, name := range names {
+			if o.names.MatchString(name) {
+				out[k] = body
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,342 @@
+package wasmpack
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// What the runtime finds functions with is regular, but no compressor sees
+// how: the list of functions counts, records follow each other and name each
+// other's neighbours, buckets are sixteen to a function. The program's memory
+// holds a short form instead, where the buckets are, and the module's start
+// function makes the tables of it before anything else runs.
+//
+// The short form is numbers as unsigned LEB128. First, for each function, how
+// many values by program counter and how much other data its record has. Then
+// how far its name is from where the name before ends. Then the columns, one
+// after the other: a number is 0 for a value that the column had not yet, with
+// its difference from the last such value behind it, or tells which of the
+// values it had is meant, counting from 1. Differences are written as 2n if
+// they are not negative, and as -2n-1 if they are.
+
+// column is a field of all records.
+type column struct {
+	kind byte   // columnFixed, columnPC or columnData
+	at   uint32 // offset in the record, or which of the values of a kind
+	wide bool   // 4 bytes, not 1
+}
+
+const (
+	columnFixed = iota
+	columnPC
+	columnData
+
+	fieldEntry, fieldName, fieldPCs, fieldDatas = 0, 4, 28, 43
+
+	bucketSize   = 20 // of findfunctab
+	bucketShift  = 4  // sixteen for each function
+	recordsAlign = 8
+)
+
+// columns are the fields that are not always zero, and not told otherwise.
+var columns = []column{
+	{columnFixed, 8, true},   // arguments
+	{columnFixed, 12, true},  // where deferred calls return to
+	{columnFixed, 40, false}, // which function it is, of those that are special
+	{columnFixed, 41, false}, // flags
+	{columnFixed, 16, true},  // stack
+	{columnPC, 0, true}, {columnPC, 1, true}, {columnPC, 2, true}, {columnPC, 3, true},
+	{columnData, 0, true}, {columnData, 1, true}, {columnData, 2, true}, {columnData, 3, true},
+	{columnData, 4, true}, {columnData, 5, true}, {columnData, 6, true}, {columnData, 7, true},
+}
+
+const mostValues = 4 // by program counter in a record, that columns has
+const mostData = 8   // of other data
+
+// field returns the address of a column's field in a record, if it has it.
+func (t *tables) field(c column, record uint64) (at uint64, has bool) {
+	pcs, datas := uint64(t.memory[record+fieldPCs]), uint64(t.memory[record+fieldDatas])
+	switch c.kind {
+	case columnPC:
+		return record + functionFixed + 4*uint64(c.at), uint64(c.at) < pcs
+	case columnData:
+		return record + functionFixed + 4*(pcs+uint64(c.at)), uint64(c.at) < datas
+	}
+	return record + uint64(c.at), true
+}
+
+func zigzag(v int32) uint64 { return uint64(uint32(v<<1 ^ v>>31)) }
+
+// behind returns where the record is that follows one.
+func behind(record uint64, pcs, datas uint32) uint64 {
+	return (record + functionFixed + 4*uint64(pcs+datas) + recordsAlign - 1) &^ (recordsAlign - 1)
+}
+
+// record returns the address of a function's record.
+func (t *tables) record(k uint64) uint64 {
+	return t.listAt + uint64(t.u32(t.listAt+k*entrySize+4))
+}
+
+// fold puts the short form in the place of the tables, and returns how long it
+// is. The memory is changed only if that makes the same tables again.
+func (t *tables) fold() (length int, err error) {
+	if t.bucketsEnd < t.buckets+bucketSize {
+		return 0, errors.New("there are no buckets")
+	}
+	count := uint64(t.count)
+	first := t.record(0)
+	t.firstRecord, t.entry = first, t.u32(first)
+	var short []byte
+	next := first
+	for k := range count {
+		at := t.record(k)
+		pcs, datas := t.u32(at+fieldPCs), t.memory[at+fieldDatas]
+		switch {
+		case pcs > mostValues || datas > mostData:
+			return 0, fmt.Errorf("the record of function %d has more values than are known", k)
+		case at != next || t.u32(at) != t.entry+uint32(k) || t.u32(t.listAt+k*entrySize) != t.entry+uint32(k):
+			return 0, fmt.Errorf("the record of function %d does not follow the one before", k)
+		}
+		next = behind(at, pcs, uint32(datas))
+		short = append(short, byte(pcs), datas)
+	}
+	if next > t.listAt+t.listLen {
+		return 0, errors.New("the last record is too long")
+	}
+	expected := int32(0)
+	for k := range count {
+		name := int32(t.u32(t.record(k) + fieldName))
+		short = binary.AppendUvarint(short, zigzag(name-expected))
+		end, err := t.nameEnd(uint64(name))
+		if err != nil {
+			return 0, err
+		}
+		expected = int32(end) + 1
+	}
+	for _, c := range columns {
+		seen := map[uint32]uint64{}
+		last := uint32(0)
+		for k := range count {
+			at, has := t.field(c, t.record(k))
+			if !has {
+				continue
+			}
+			v := uint32(t.memory[at])
+			if c.wide {
+				v = t.u32(at)
+			}
+			if n, known := seen[v]; known {
+				short = binary.AppendUvarint(short, n)
+				continue
+			}
+			seen[v] = uint64(len(seen)) + 1
+			short = append(short, 0)
+			short = binary.AppendUvarint(short, zigzag(int32(v-last)))
+			last = v
+		}
+	}
+	if room := t.bucketsEnd - t.buckets; uint64(len(short))+4*count+4 > room {
+		return 0, errors.New("the tables are too small to be worth it")
+	}
+	folded := bytes.Clone(t.memory)
+	clear(folded[t.listAt : t.listAt+count*entrySize])
+	clear(folded[first:next])
+	clear(folded[t.buckets:t.bucketsEnd])
+	copy(folded[t.buckets:], short)
+	again := *t
+	again.memory = bytes.Clone(folded)
+	again.unfold(len(short))
+	if !bytes.Equal(again.memory, t.memory) {
+		return 0, errors.New("the tables are not what their short form makes")
+	}
+	copy(t.memory, folded)
+	return len(short), nil
+}
+
+// nameEnd returns where a name ends, of those that start at namesAt.
+func (t *tables) nameEnd(name uint64) (uint64, error) {
+	if t.namesAt+name >= t.pcAt {
+		return 0, errors.New("a name is outside of all names")
+	}
+	n := bytes.IndexByte(t.memory[t.namesAt+name:t.pcAt], 0)
+	if n < 0 {
+		return 0, errors.New("a name does not end")
+	}
+	return name + uint64(n), nil
+}
+
+// bucketCount is how many buckets there are. The last one is cut off.
+func (t *tables) bucketCount() uint64 {
+	return (t.bucketsEnd - t.buckets - 4 + bucketSize - 1) / bucketSize
+}
+
+// unfold is what the start function does, in Go.
+func (t *tables) unfold(length int) {
+	r := &reader{b: bytes.Clone(t.memory[t.buckets : t.buckets+uint64(length)])}
+	number := func() uint32 { return uint32(r.number()) }
+	difference := func() uint32 { n := number(); return n>>1 ^ -(n & 1) }
+	record := t.firstRecord
+	for k := range uint64(t.count) {
+		t.setU32(t.listAt+k*entrySize, t.entry+uint32(k))
+		t.setU32(t.listAt+k*entrySize+4, uint32(record-t.listAt))
+		pcs, datas := number(), number()
+		t.setU32(record, t.entry+uint32(k))
+		t.setU32(record+fieldPCs, pcs)
+		t.memory[record+fieldDatas] = byte(datas)
+		record = behind(record, pcs, datas)
+	}
+	name := uint32(0)
+	for k := range uint64(t.count) {
+		name += difference()
+		t.setU32(t.record(k)+fieldName, name)
+		for ; t.memory[t.namesAt+uint64(name)] != 0; name++ {
+		}
+		name++
+	}
+	for _, c := range columns {
+		var seen []uint32
+		last := uint32(0)
+		for k := range uint64(t.count) {
+			at, has := t.field(c, t.record(k))
+			if !has {
+				continue
+			}
+			n := number()
+			if n == 0 {
+				last += difference()
+				seen = append(seen, last)
+				n = uint32(len(seen))
+			}
+			if c.wide {
+				t.setU32(at, seen[n-1])
+			} else {
+				t.memory[at] = byte(seen[n-1])
+			}
+		}
+	}
+	clear(t.memory[t.buckets:t.bucketsEnd])
+	for k := range t.bucketCount() {
+		t.setU32(t.buckets+k*bucketSize, uint32(k>>bucketShift))
+	}
+}
+
+// addUnfold adds the start function that does what unfold does, with two that
+// it calls, and returns its number.
+func (t *tables) addUnfold(p *program, length int) (int64, error) {
+	given := map[string]int64{
+		"count": int64(t.count), "entry": int64(t.entry), "list": int64(t.listAt), "first": int64(t.firstRecord), "names": int64(t.namesAt),
+		"buckets": int64(t.buckets), "bucketCount": int64(t.bucketCount()), "seen": int64(t.buckets) + (int64(length)+3)&^3,
+		"bucketSize": bucketSize, "bucketShift": bucketShift, "fixed": functionFixed, "name": fieldName, "pcs": fieldPCs, "datas": fieldDatas,
+		"at": p.addGlobal(int64(t.buckets)),
+	}
+	for _, f := range []struct {
+		name            string
+		params, locals  string
+		result          []byte
+		text            string
+		columnsFollowed bool
+	}{
+		{"next", "", "value shift byte", []byte{typeI32}, `
+			loop more
+				global at  load8  tee byte  i32 127  and  get shift  shl  get value  or  set value
+				get shift  i32 7  add  set shift
+				global at  i32 1  add  put at
+				get byte  i32 128  and  br_if more
+			end
+			get value`, false},
+		{"difference", "", "value", []byte{typeI32}, `
+			call next  tee value  i32 1  shr  i32 0  get value  i32 1  and  sub  xor`, false},
+		{"column", "kind field wide", "k record place last value known", nil, `
+			loop functions
+				i32 list  get k  i32 3  shl  add  i32 4  add  load  i32 list  add  set record
+				block absent
+					block found
+						get record  get field  add  set place
+						get kind  eqz  br_if found
+						get record  i32 fixed  add  get field  i32 2  shl  add  set place
+						get kind  i32 1  eq  if values
+							get field  get record  i32 pcs  add  load  ge  br_if absent
+							br found
+						end
+						get field  get record  i32 datas  add  load8  ge  br_if absent
+						get place  get record  i32 pcs  add  load  i32 2  shl  add  set place
+					end
+					call next  tee value  eqz  if new
+						get last  call difference  add  set last
+						i32 seen  get known  i32 2  shl  add  get last  store
+						get known  i32 1  add  tee known  set value
+					end
+					i32 seen  get value  i32 1  sub  i32 2  shl  add  load  set value
+					get wide  if whole
+						get place  get value  store
+					else
+						get place  get value  store8
+					end
+				end
+				get k  i32 1  add  tee k  i32 count  lt  br_if functions
+			end`, false},
+		{"unfold", "", "k record name places", nil, `
+			i32 first  set record
+			loop records
+				i32 list  get k  i32 3  shl  add  tee places  i32 entry  get k  add  store
+				get places  i32 4  add  get record  i32 list  sub  store
+				get record  i32 entry  get k  add  store
+				get record  i32 pcs  add  call next  tee places  store
+				get record  i32 datas  add  call next  tee name  store8
+				get record  get places  get name  add  i32 2  shl  add  i32 fixed  add  i32 7  add  i32 -8  and  set record
+				get k  i32 1  add  tee k  i32 count  lt  br_if records
+			end
+			i32 0  set k
+			i32 names  set name
+			loop functions
+				i32 list  get k  i32 3  shl  add  i32 4  add  load  i32 list  add  i32 name  add
+				get name  call difference  add  tee name  i32 names  sub  store
+				loop letters
+					get name  load8  get name  i32 1  add  set name  br_if letters
+				end
+				get k  i32 1  add  tee k  i32 count  lt  br_if functions
+			end`, true},
+	} {
+		fn := assemble(f.params, f.locals, f.text, given)
+		if f.columnsFollowed {
+			fn.code = fn.code[:len(fn.code)-1]
+			for _, c := range columns {
+				wide := int64(0)
+				if c.wide {
+					wide = 1
+				}
+				fn.code = append(fn.code, instruction{op: opI32Const, value: int64(c.kind)}, instruction{op: opI32Const, value: int64(c.at)},
+					instruction{op: opI32Const, value: wide}, instruction{op: opCall, value: given["column"]})
+			}
+			fn.code = append(fn.code, assemble(f.params, f.locals, `
+				i32 buckets  set name
+				loop clearing
+					get name  i32 0  store8
+					get name  i32 1  add  tee name  i32 bucketsEnd  lt  br_if clearing
+				end
+				i32 0  set k
+				i32 buckets  set name
+				loop filling
+					get name  get k  i32 bucketShift  shr  store
+					get name  i32 bucketSize  add  set name
+					get k  i32 1  add  tee k  i32 bucketCount  lt  br_if filling
+				end`, map[string]int64{
+				"buckets": int64(t.buckets), "bucketsEnd": int64(t.bucketsEnd), "bucketCount": int64(t.bucketCount()),
+				"bucketSize": bucketSize, "bucketShift": bucketShift,
+			}).code...)
+		}
+		var params []byte
+		for range strings.Fields(f.params) {
+			params = append(params, typeI32)
+		}
+		n, err := p.addFunction(p.addType(params, f.result), fn)
+		if err != nil {
+			return 0, err
+		}
+		given[f.name] = n
+	}
+	return given["unfold"], nil
+}
