@@ -100,7 +100,7 @@ test-browser: chromium web/node_modules
 
 # A page's program, and how many bytes of it a browser may load.
 NODE_PROGRAM ?= ./examples/chat/node
-NODE_BUDGET  ?= 1065000
+NODE_BUDGET  ?= 800000
 
 # The chat's pages, with nodes in workers and without.
 test-e2e: chromium web/node_modules chat-page

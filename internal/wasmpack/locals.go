@@ -1,5 +1,7 @@
 package wasmpack
 
+import "slices"
+
 // What is known of the variables of a function: which of them are read after
 // an instruction before they are written. A set of variables has a bit for
 // each.
@@ -187,9 +189,11 @@ func (s *shortener) drop(l *liveness) (changed bool) {
 // them is computed from on, or -1.
 func (s *shortener) starts() []int {
 	out := make([]int, len(s.code))
+	s.seconds = make([]int, len(s.code))
 	var stack []int
 	for k, in := range s.code {
 		out[k] = -1
+		s.seconds[k] = -1
 		pops, pushes, known := effect(in)
 		if !known {
 			stack = stack[:0]
@@ -203,6 +207,9 @@ func (s *shortener) starts() []int {
 			}
 			from = stack[len(stack)-1]
 			stack = stack[:len(stack)-1]
+			if s.seconds[k] < 0 {
+				s.seconds[k] = from
+			}
 		}
 		out[k] = from
 		for range pushes {
@@ -218,6 +225,8 @@ func (s *shortener) starts() []int {
 
 func (s *shortener) move(l *liveness) (changed bool) {
 	starts := s.starts()
+	s.st = slices.Clone(starts)
+	defer func() { s.st = nil }()
 	for k := 0; k < len(s.code); k++ {
 		in := s.code[k]
 		if in.op != opLocalSet || in.value <= localSP || starts[k] < 0 {
@@ -236,7 +245,7 @@ func (s *shortener) move(l *liveness) (changed bool) {
 		if !ok || k-from > 12 {
 			continue
 		}
-		at := s.reader(k+1, in.value, reads, loads)
+		at := s.reader(k+1, in.value, reads, loads, s.slot(from, k))
 		if at < 0 || l.after[at]&(1<<in.value) != 0 {
 			continue
 		}
@@ -255,6 +264,7 @@ func (s *shortener) move(l *liveness) (changed bool) {
 		}
 		for j := from; j <= at; j++ {
 			starts[j] = -1
+			s.st[j] = -1
 		}
 		changed = true
 	}
@@ -263,7 +273,7 @@ func (s *shortener) move(l *liveness) (changed bool) {
 
 // reader returns where a variable is read, from an instruction on, or -1 if
 // something between matters to what it holds.
-func (s *shortener) reader(from int, local int64, reads uint64, loads bool) int {
+func (s *shortener) reader(from int, local int64, reads uint64, loads bool, slot int64) int {
 	for k := from; k < len(s.code) && k < from+60; k++ {
 		in := s.code[k]
 		switch {
@@ -275,7 +285,7 @@ func (s *shortener) reader(from int, local int64, reads uint64, loads bool) int 
 				return -1
 			}
 		case in.op >= opFirstStore && in.op <= opLastStore:
-			if loads {
+			if loads && (slot < 0 || !s.elsewhere(k, slot)) {
 				return -1
 			}
 		default:
@@ -283,4 +293,30 @@ func (s *shortener) reader(from int, local int64, reads uint64, loads bool) int 
 		}
 	}
 	return -1
+}
+
+// slot returns the place in the frame of a value that is loaded from there, or -1.
+func (s *shortener) slot(from, to int) int64 {
+	if to-from == 2 && is(s.code[from], opLocalGet, localSP) && s.code[from+1].op >= opFirstLoad && s.code[from+1].op <= opLastLoad {
+		return s.code[from+1].value
+	}
+	return -1
+}
+
+func (s *shortener) elsewhere(k int, slot int64) bool {
+	st := s.st[k]
+	if st < 0 || !is(s.code[st], opLocalGet, localSP) {
+		return false
+	}
+	// address is localSP alone?
+	if k-st < 2 {
+		return false
+	}
+	// second operand start
+	second := s.seconds[k]
+	if second != st+1 {
+		return false
+	}
+	d := s.code[k].value - slot
+	return d >= 8 || d <= -8
 }

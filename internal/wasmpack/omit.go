@@ -26,6 +26,21 @@ var omissions = []omission{
 		names:  runtimeNames(`\(\*profBuf\)\..*`),
 	},
 	{
+		why:    "profiles of memory are off in programs that do not ask for them",
+		unless: []string{"runtime.MemProfile", "runtime.memProfileInternal", "runtime.SetBlockProfileRate", "runtime.SetMutexProfileFraction"},
+		names:  runtimeNames(`stkbucket`, `mProf_Malloc`, `setprofilebucket`, `saveblockevent`, `saveBlockEventStack`),
+	},
+	{
+		why:    "goroutines are recorded while a profile of them is made",
+		unless: []string{"runtime.goroutineProfileWithLabels", "runtime.goroutineProfileWithLabelsConcurrent", "runtime.goroutineProfileWithLabelsSync", "runtime.goroutineLeakProfileWithLabels"},
+		names:  runtimeNames(`(doR|tryR)ecordGoroutineProfile(WB|\.func.*)?`, `saveg`, `find(MaybeRunnable)?Goroutine(Leak)?s`, `\(\*g\)\.isMaybeRunnable`),
+	},
+	{
+		why:    "bubbles of goroutines are for tests",
+		unless: []string{"internal/synctest.Run", "runtime.synctestRun"},
+		names:  runtimeNames(`getOrSetBubbleSpecial`, `\(\*synctestBubble\)\..*`),
+	},
+	{
 		why:    "metrics are asked for by runtime/metrics, and by settings of GODEBUG",
 		unless: []string{"runtime.readMetricNames", "runtime.readMetricsLocked"},
 		names:  runtimeNames(`initMetrics(\.func.*)?`, `\(\*timeHistogram\)\.write`, `timeHistogramMetricsBuckets`, `\(\*metricValue\).*`),
@@ -40,8 +55,17 @@ var omissions = []omission{
 		names: runtimeNames(`gcDumpObject`, `hexdumpWords`, `dumpgstatus`),
 	},
 	{
+		why:   "they check the compiler, the linker and the machine when a program starts",
+		quiet: true,
+		names: runtimeNames(`check`, `moduledataverify1`, `typelinksinit`),
+	},
+	{
+		why:   "GODEBUG asks for it, to find which change of a release matters",
+		names: regexp.MustCompile(`^internal/bisect\.`),
+	},
+	{
 		why:   "there are neither C nor plugins",
-		names: runtimeNames(`typesEqual`, `print(One)?CgoTraceback`, `expandCgoFrames`),
+		names: runtimeNames(`typesEqual`, `cgocall`, `cgoContextPCs`, `callCgoSymbolizer`, `newextram`, `oneNewExtraM`, `lockextra`, `print(One)?CgoTraceback`, `expandCgoFrames`),
 	},
 }
 

@@ -150,12 +150,11 @@ func (p *program) write(all []section, start int64) []section {
 
 // shortenCode makes the functions of a program shorter, whose names are given
 // by their numbers.
-func (p *program) shortenCode(names []string) error {
+func (p *program) shortenCode(names []string, leftOut map[int][]byte) error {
 	calls, err := p.reports(names)
 	if err != nil {
 		return err
 	}
-	leftOut := omitted(names)
 	for k := range p.own {
 		if body, omit := leftOut[k]; omit {
 			p.bodies[k] = body

@@ -34,7 +34,7 @@ const (
 	columnPC
 	columnData
 
-	fieldEntry, fieldName, fieldPCs, fieldDatas = 0, 4, 28, 43
+	fieldName, fieldDeferReturn, fieldStack, fieldPCs, fieldDatas = 4, 12, 16, 28, 43
 
 	bucketSize   = 20 // of findfunctab
 	bucketShift  = 4  // sixteen for each function
@@ -43,11 +43,11 @@ const (
 
 // columns are the fields that are not always zero, and not told otherwise.
 var columns = []column{
-	{columnFixed, 8, true},   // arguments
-	{columnFixed, 12, true},  // where deferred calls return to
-	{columnFixed, 40, false}, // which function it is, of those that are special
-	{columnFixed, 41, false}, // flags
-	{columnFixed, 16, true},  // stack
+	{columnFixed, 8, true},                // arguments
+	{columnFixed, fieldDeferReturn, true}, // where deferred calls return to
+	{columnFixed, 40, false},              // which function it is, of those that are special
+	{columnFixed, 41, false},              // flags
+	{columnFixed, fieldStack, true},       // stack
 	{columnPC, 0, true}, {columnPC, 1, true}, {columnPC, 2, true}, {columnPC, 3, true},
 	{columnData, 0, true}, {columnData, 1, true}, {columnData, 2, true}, {columnData, 3, true},
 	{columnData, 4, true}, {columnData, 5, true}, {columnData, 6, true}, {columnData, 7, true},

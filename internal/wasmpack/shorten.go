@@ -15,7 +15,8 @@ const (
 type shortener struct {
 	*function
 
-	calls *calls
+	calls       *calls
+	st, seconds []int
 
 	outer, loop int64   // labels of the block around all, and of the loop around what is inside; 0 without
 	entries     []int64 // label at which to leave for a value of localPC
@@ -104,11 +105,7 @@ func (s *shortener) jump() {
 			}
 			n := len(out)
 			if in.op == opBr && n >= 2 && is(out[n-1], opLocalSet, localPC) && out[n-2].op == opI32Const {
-				pc := out[n-2].value
-				target := s.entries[len(s.entries)-1]
-				if pc >= 0 && pc < int64(len(s.entries)) {
-					target = s.entries[pc]
-				}
+				target := s.entry(out[n-2].value)
 				if open[target] && target != s.loop {
 					out = append(out[:n-2], instruction{op: opBr, value: target})
 					continue
@@ -321,6 +318,17 @@ func (s *shortener) leavesAt(k int) bool {
 	return is(c[0], opLocalGet, localSP) && c[1].op == opI32Const && c[2].op == opI32Add && is(c[3], opLocalTee, localSP) && is(c[4], opGlobalSet, globalSP) &&
 		is(c[5], opLocalGet, localSP) && is(c[6], opI32Const, 8) && c[7].op == opI32Add && is(c[8], opLocalTee, localSP) && is(c[9], opGlobalSet, globalSP) &&
 		c[10].op == opI32Const && c[11].op == opReturn
+}
+
+// entry is the label at which to leave for a value of localPC.
+func (s *shortener) entry(pc int64) int64 {
+	if pc >= 0 && pc < int64(len(s.entries)) {
+		return s.entries[pc]
+	}
+	if len(s.entries) > 0 {
+		return s.entries[len(s.entries)-1]
+	}
+	return s.outer
 }
 
 // pcBits are those of a program counter that say where in the function it is.
