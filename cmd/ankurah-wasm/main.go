@@ -24,10 +24,14 @@ import (
 func main() {
 	flags := flag.NewFlagSet("ankurah-wasm", flag.ExitOnError)
 	out := flags.String("o", "node.wasm", "the `file` to write")
-	tags := flags.String("tags", "", "build `tags`, separated by commas")
-	lines := flags.Bool("lines", false, "keep the lines of functions, for stacks")
+	var options options
+	flags.Func("build", "another `flag` of go build, such as -tags=demo; may be repeated", func(flag string) error {
+		options.build = append(options.build, flag)
+		return nil
+	})
+	flags.BoolVar(&options.lines, "lines", false, "keep what is for developers: the lines of functions in stacks, traces, profiles")
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: ankurah-wasm [-o file] [-tags list] [-lines] package|file.wasm")
+		fmt.Fprintln(flags.Output(), "usage: ankurah-wasm [-o file] [-lines] [-build flag]... package|file.wasm")
 		flags.PrintDefaults()
 	}
 	_ = flags.Parse(os.Args[1:])
@@ -35,13 +39,19 @@ func main() {
 		flags.Usage()
 		os.Exit(2)
 	}
-	if err := run(flags.Arg(0), *out, *tags, *lines); err != nil {
+	if err := run(flags.Arg(0), *out, options); err != nil {
 		fmt.Fprintln(os.Stderr, "ankurah-wasm:", err)
 		os.Exit(1)
 	}
 }
 
-func run(program, out, tags string, lines bool) (err error) {
+// options are what programs are built with.
+type options struct {
+	build []string // flags of go build
+	lines bool     // keep what is for developers
+}
+
+func run(program, out string, options options) (err error) {
 	file := program
 	if !strings.HasSuffix(program, ".wasm") {
 		folder, failed := os.MkdirTemp("", "ankurah-wasm-")
@@ -50,7 +60,7 @@ func run(program, out, tags string, lines bool) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 		file = filepath.Join(folder, "linked.wasm")
-		if err := build(program, file, tags); err != nil {
+		if err := build(program, file, options.build); err != nil {
 			return err
 		}
 	}
@@ -59,7 +69,7 @@ func run(program, out, tags string, lines bool) (err error) {
 		return err
 	}
 	pack := wasmpack.Pack
-	if lines {
+	if options.lines {
 		pack = wasmpack.PackData
 	}
 	packed, err := pack(linked)
@@ -74,8 +84,9 @@ func run(program, out, tags string, lines bool) (err error) {
 	return os.WriteFile(out, packed, 0o644)
 }
 
-func build(program, file, tags string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-gcflags=all=-l", "-tags="+tags, "-o", file, program)
+func build(program, file string, flags []string) error {
+	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-gcflags=all=-l"}, flags...)
+	cmd := exec.Command("go", append(args, "-o", file, program)...)
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
 	if experiments, err := experiments(); err != nil {
 		return err

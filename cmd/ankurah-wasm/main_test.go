@@ -16,7 +16,7 @@ func TestBuild(t *testing.T) {
 	t.Setenv("GOTMPDIR", out)
 	small, large, again := filepath.Join(out, "small.wasm"), filepath.Join(out, "large.wasm"), filepath.Join(out, "again.wasm")
 	const program = "../../internal/wasmpack/testdata/program"
-	for _, err := range []error{run(program, small, "", false), run(program, large, "", true), run(large, again, "", false)} {
+	for _, err := range []error{run(program, small, options{}), run(program, large, options{lines: true}), run(large, again, options{})} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestRefused(t *testing.T) {
 		"./nowhere":                     "building ./nowhere: exit status 1",
 	} {
 		out := filepath.Join(dir, "out.wasm")
-		if err := run(program, out, "", false); err == nil || !strings.Contains(err.Error(), want) {
+		if err := run(program, out, options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", program, err, want)
 		}
 		if _, err := os.Stat(out); err == nil {

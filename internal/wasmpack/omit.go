@@ -28,7 +28,8 @@ var omissions = []omission{
 	{
 		why:    "profiles of memory are off in programs that do not ask for them",
 		unless: []string{"runtime.MemProfile", "runtime.memProfileInternal", "runtime.SetBlockProfileRate", "runtime.SetMutexProfileFraction"},
-		names:  runtimeNames(`stkbucket`, `mProf_Malloc`, `setprofilebucket`, `saveblockevent`, `saveBlockEventStack`),
+		quiet:  true, // what is allocated before the runtime knows that is recorded
+		names:  runtimeNames(`mProf_Malloc`, `setprofilebucket`, `saveblockevent`),
 	},
 	{
 		why:    "goroutines are recorded while a profile of them is made",
@@ -39,11 +40,6 @@ var omissions = []omission{
 		why:    "bubbles of goroutines are for tests",
 		unless: []string{"internal/synctest.Run", "runtime.synctestRun"},
 		names:  runtimeNames(`getOrSetBubbleSpecial`, `\(\*synctestBubble\)\..*`),
-	},
-	{
-		why:    "metrics are asked for by runtime/metrics, and by settings of GODEBUG",
-		unless: []string{"runtime.readMetricNames", "runtime.readMetricsLocked"},
-		names:  runtimeNames(`initMetrics(\.func.*)?`, `\(\*timeHistogram\)\.write`, `timeHistogramMetricsBuckets`, `\(\*metricValue\).*`),
 	},
 	{
 		why:   "GODEBUG asks for them: schedtrace, scavtrace, gctrace, gccheckmark, checkfinalizers, tracebackancestors",

@@ -32,16 +32,17 @@ const wasm = { GOOS: "js", GOARCH: "wasm" };
 const packer = "github.com/ankurah/ankurah-go/cmd/ankurah-wasm";
 
 /**
- * Builds a package as WebAssembly into a file, and returns its bytes and a hash of them. A small one has its functions
- * apart and is packed; warn is told what could not be.
+ * Builds a package as WebAssembly into a file, and returns its bytes and a hash of them. A small one is packed; warn is
+ * told what could not be.
  */
 export async function buildWasm({ cwd, pkg, flags, ldflags, env, file, small, warn }) {
   await mkdir(dirname(file), { recursive: true });
-  const all = [`-ldflags=${ldflags}`, ...(small ? ["-gcflags=all=-l"] : []), ...flags];
-  await go(["build", "-trimpath", ...all, "-o", file, pkg], { cwd, env: { ...env, ...wasm } });
+  const all = [`-ldflags=${ldflags}`, ...flags];
   if (small) {
     const heard = (text) => text.split("\n").filter((line) => line.startsWith("ankurah-wasm: ")).forEach(warn);
-    await go(["run", packer, "-o", file, file], { cwd, env, heard });
+    await go(["run", packer, "-o", file, ...all.map((flag) => `-build=${flag}`), pkg], { cwd, env, heard });
+  } else {
+    await go(["build", "-trimpath", ...all, "-o", file, pkg], { cwd, env: { ...env, ...wasm } });
   }
   const bytes = await readFile(file);
   return { bytes, hash: createHash("sha256").update(bytes).digest("hex").slice(0, 16) };

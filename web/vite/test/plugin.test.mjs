@@ -72,8 +72,8 @@ test("what packing could not do is told", async (t) => {
   // A go command of a release that packing does not know.
   writeFileSync(join(app.root, "go"), `#!/bin/sh
 case "$1" in
-build) while [ "$1" != -o ]; do shift; done; echo wasm >"$2" ;;
-run) echo "go: downloading something" >&2; echo "ankurah-wasm: the tables of go9 are not known" >&2 ;;
+run) while [ "$1" != -o ]; do shift; done; echo wasm >"$2"
+  echo "go: downloading something" >&2; echo "ankurah-wasm: the tables of go9 are not known" >&2 ;;
 esac
 `, { mode: 0o755 });
   const { PATH } = process.env;
