@@ -144,7 +144,7 @@ func (c *Core) leaveAggregate(q *Aggregate, r *aggregateResult) {
 		return
 	}
 	r.gone = true
-	if r.key != "" {
+	if c.sharedAggregates[r.key] == r {
 		delete(c.sharedAggregates, r.key)
 	}
 	delete(c.readingAggregates, r)

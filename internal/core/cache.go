@@ -87,6 +87,16 @@ func (c *Cache) Drop(entity id.ID, seq uint64) {
 	c.floor = max(c.floor, seq)
 }
 
+// Clear removes everything: states must then be read from a snapshot of
+// publication seq or later.
+func (c *Cache) Clear(seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recent.Init()
+	clear(c.entries)
+	c.size, c.floor = 0, max(c.floor, seq)
+}
+
 // Size returns the bytes held, estimated, and the number of states.
 func (c *Cache) Size() (bytes, states int) {
 	c.mu.Lock()

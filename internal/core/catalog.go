@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -200,22 +201,50 @@ func (e *schemaError) Error() string {
 func (e *schemaError) Unwrap() error { return ErrSchema }
 
 func (c *Core) loadCatalog(ctx context.Context, snap storage.Snapshot) error {
-	cat := &catalog{models: map[string]*schema.Model{}}
+	s, err := readSchemas(ctx, snap)
+	if err != nil {
+		return err
+	}
+	c.records = s.records
+	c.catalog.Store(&catalog{models: s.models})
+	return nil
+}
+
+// schemas is what a store says of collections.
+type schemas struct {
+	models  map[string]*schema.Model
+	records map[string][][]byte // keys of what they were made of
+}
+
+func readSchemas(ctx context.Context, snap storage.Snapshot) (schemas, error) {
+	s := schemas{map[string]*schema.Model{}, map[string][][]byte{}}
 	hi := slices.Clone(metaCatalog)
 	hi[len(hi)-1]++
 	for w, err := range snap.MetaRange(ctx, metaCatalog, hi) {
 		if err != nil {
-			return err
+			return s, err
 		}
 		m, err := decodeModel(w.Value)
 		if err != nil {
-			return &storage.CorruptError{What: "catalog record " + string(w.Key), Err: err}
+			return s, &storage.CorruptError{What: "catalog record " + string(w.Key), Err: err}
 		}
-		c.records[m.Collection] = append(c.records[m.Collection], w.Key)
-		cat.models[m.Collection] = together(cat.models[m.Collection], m)
+		s.records[m.Collection] = append(s.records[m.Collection], w.Key)
+		s.models[m.Collection] = together(s.models[m.Collection], m)
 	}
-	c.catalog.Store(cat)
-	return nil
+	return s, nil
+}
+
+// learnAll takes up what a store says of collections, beside what is known and
+// not written yet.
+func (c *Core) learnAll(s schemas) {
+	for _, name := range sorting.Keys(s.models) {
+		c.know(together(c.Model(name), s.models[name]))
+		for _, key := range s.records[name] {
+			if !slices.ContainsFunc(c.records[name], func(k []byte) bool { return bytes.Equal(k, key) }) {
+				c.records[name] = append(c.records[name], key)
+			}
+		}
+	}
 }
 
 // together returns what two processes know of a collection. Where they have

@@ -145,6 +145,9 @@ func (c *Core) start(t *tx) {
 		// twice, since outbox and bases are changed on the way.
 		t.loaded = nil
 	}
+	if t.seq < c.renewed { // nothing says what has happened since
+		t.loaded, t.lookup = nil, nil
+	}
 	if missing := c.missing(t); len(missing) > 0 || len(t.req.Events) > 0 && t.lookup == nil {
 		c.read(t, missing)
 		return

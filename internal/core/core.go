@@ -146,6 +146,7 @@ type Core struct {
 	// Of a node on a shared store.
 	heard     map[id.ID]uint64 // by incarnation: the last feed entry that was taken up
 	gone      uint64           // how many processes were in no feed any more by then
+	renewed   uint64           // the last publication with more in it than its transactions say
 	following bool             // the store is being read for news
 	bookWaits bool             // what others have to see waits for a write
 	behind    []func()         // wait for what is stored now to be published

@@ -134,7 +134,7 @@ func (c *Core) look() {
 		return err
 	}, func(err error) {
 		c.following = false
-		others, err := c.takeUp(news, err)
+		p, err := c.takeUp(news, err)
 		if err != nil {
 			news.drop()
 			c.behind = append(then, c.behind...)
@@ -147,7 +147,8 @@ func (c *Core) look() {
 		}
 		idle := len(c.pubs) == 0
 		c.seq++
-		c.pubs = append(c.pubs, &publication{txs: others, snap: NewSnap(news.snap, c.seq), then: then})
+		p.snap, p.then = NewSnap(news.snap, c.seq), then
+		c.pubs = append(c.pubs, p)
 		if idle {
 			c.publish()
 		}
@@ -189,8 +190,8 @@ func (c *Core) readBeside(res storage.Result, won []*tx, snap storage.Snapshot) 
 			c.readBeside(res, won, nil)
 			return
 		}
-		others, err := c.takeUp(news, err)
-		c.wrote(res, news.snap, others, err)
+		p, err := c.takeUp(news, err)
+		c.wrote(res, news.snap, p, err)
 	})
 }
 
@@ -198,7 +199,8 @@ func (c *Core) readBeside(res storage.Result, won []*tx, snap storage.Snapshot) 
 type news struct {
 	c           *Core
 	incarnation id.ID
-	was         *Snap            // what is published
+	was         *Snap            // what is published, or will be read anew by then
+	uncached    bool             // it is not yet what the cache holds
 	snap        storage.Snapshot // what is stored
 	heard       map[id.ID]uint64 // what was taken up before
 	gone        uint64
@@ -208,6 +210,7 @@ type news struct {
 	spans       map[id.ID]storage.Span // what they did, by entity
 	fetched     map[id.ID][]*event.Event
 	now         []book.Progress
+	anew        *outset  // what there is in place of entries that were trimmed; nil when none were missing
 	seq         uint64   // this process's last feed entry
 	listed      id.Stamp // the clock that it is listed with
 	begun       bool     // there is a system already
@@ -232,6 +235,11 @@ func (c *Core) newsOf(written []*tx) (*news, error) {
 		states: map[id.ID]*entity.State{}, begun: !c.root.IsZero(),
 	}
 	for _, p := range c.pubs {
+		if p.anew && p.snap.retain() {
+			n.was.Release()
+			n.was, n.uncached = p.snap, true
+			clear(n.states)
+		}
 		n.add(p.txs)
 	}
 	n.add(written)
@@ -269,8 +277,10 @@ func (n *news) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := n.checkTrimmed(trim); err != nil {
-		return err
+	if n.misses(trim) {
+		if n.anew, err = readOutset(ctx, n.snap, trim); err != nil {
+			return err
+		}
 	}
 	n.gone = trim.Dropped
 	for _, pos := range now {
@@ -282,6 +292,9 @@ func (n *news) read(ctx context.Context) error {
 			continue
 		}
 		n.now = append(n.now, pos)
+		if n.anew != nil {
+			continue
+		}
 		if err := n.readFeed(ctx, pos); err != nil {
 			return err
 		}
@@ -409,24 +422,13 @@ func (n *news) readFeed(ctx context.Context, pos book.Progress) error {
 	return nil
 }
 
-// checkTrimmed finds out whether feeds have lost what this process has not
-// heard of.
-func (n *news) checkTrimmed(trim *book.Trim) error {
+// misses reports whether feeds have lost what this process has not heard of.
+func (n *news) misses(trim *book.Trim) bool {
 	gone, all := trim.Since(n.gone)
-	if !all {
-		return ErrDeaf
-	}
-	for _, p := range slices.Concat(gone, trim.Feeds) {
-		if p.Incarnation != n.incarnation && n.heard[p.Incarnation] < p.Seq {
-			return ErrDeaf
-		}
-	}
-	return nil
+	return !all || slices.ContainsFunc(slices.Concat(gone, trim.Feeds), func(p book.Place) bool {
+		return p.Incarnation != n.incarnation && n.heard[p.Incarnation] < p.Seq
+	})
 }
-
-// ErrDeaf: what others have committed can only be seen by reading everything
-// anew, as a process does that starts.
-var ErrDeaf = errors.New("ankurah: this process has not heard for so long of others that the feeds no longer say what they have committed: raise NodeOptions.FeedRetention above the time for which a server may be stopped")
 
 // replay finds out what a transaction did.
 func (n *news) replay(ctx context.Context, e *entry) error {
@@ -472,7 +474,7 @@ func (n *news) state(ctx context.Context, t book.Touched) (s *entity.State, err 
 	if s, ok := n.states[t.Entity]; ok {
 		return s, nil
 	}
-	if s, ok := n.c.cache.Get(t.Entity); ok {
+	if s, ok := n.c.cache.Get(t.Entity); ok && !n.uncached {
 		return s, nil
 	}
 	if s, err := n.was.State(ctx, t.Collection, t.Entity); !errors.Is(err, storage.ErrInterrupted) {
@@ -489,8 +491,9 @@ func (n *news) state(ctx context.Context, t book.Touched) (s *entity.State, err 
 	return s, nil
 }
 
-// takeUp makes transactions of what was read, to be published.
-func (c *Core) takeUp(n *news, err error) ([]*tx, error) {
+// takeUp makes a publication of what was read, which gets its snapshot from who
+// publishes it.
+func (c *Core) takeUp(n *news, err error) (*publication, error) {
 	n.was.Release()
 	if err != nil {
 		return nil, err
@@ -503,7 +506,10 @@ func (c *Core) takeUp(n *news, err error) ([]*tx, error) {
 		c.heard[pos.Incarnation] = pos.Seq
 		c.clock.Observe(pos.Clock)
 	}
-	var txs []*tx
+	p := &publication{anew: n.anew != nil}
+	if p.anew {
+		c.setOut(n.anew)
+	}
 	for k := range n.entries {
 		e := &n.entries[k]
 		if len(e.writes) == 0 {
@@ -517,14 +523,14 @@ func (c *Core) takeUp(n *news, err error) ([]*tx, error) {
 			}
 		}
 		t.sort()
-		txs = append(txs, t)
+		p.txs = append(p.txs, t)
 	}
 	if n.seq > 0 && c.cfg.FeedRetention > 0 && c.clock.Last().Millis() > n.listed.Millis()+c.cfg.FeedRetention/2 {
 		// Who is silent for so long would be taken for dead.
 		c.setMeta(positionKey(c.incarnation), book.AppendProgress(nil, n.seq, c.clock.Last()))
 		c.bookWaits = true
 	}
-	return txs, nil
+	return p, nil
 }
 
 // writeBook writes bookkeeping that others wait for.

@@ -114,8 +114,9 @@ func (c *Core) written(res storage.Result, snap storage.Snapshot, err error) {
 	c.wrote(res, snap, nil, err)
 }
 
-// wrote takes the outcome of a write and what others committed before it ended.
-func (c *Core) wrote(res storage.Result, snap storage.Snapshot, others []*tx, err error) {
+// wrote takes the outcome of a write, and what others committed before it ended:
+// nil for nothing.
+func (c *Core) wrote(res storage.Result, snap storage.Snapshot, others *publication, err error) {
 	group := c.writing
 	c.writing = nil
 	if err == nil && c.broken != nil {
@@ -137,7 +138,11 @@ func (c *Core) wrote(res storage.Result, snap storage.Snapshot, others []*tx, er
 		won, again = c.resolve(group, res.Conflicts)
 	}
 	c.seq++
-	c.pubs = append(c.pubs, &publication{txs: slices.Concat(won, others), snap: NewSnap(snap, c.seq), then: c.covered})
+	p := &publication{txs: won, snap: NewSnap(snap, c.seq), then: c.covered}
+	if others != nil {
+		p.txs, p.anew = slices.Concat(won, others.txs), others.anew
+	}
+	c.pubs = append(c.pubs, p)
 	c.covered = nil
 	if len(again) > 0 {
 		c.pubs = append(c.pubs, &publication{retry: again})

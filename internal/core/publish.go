@@ -16,6 +16,7 @@ type publication struct {
 	txs   []*tx
 	snap  *Snap
 	retry []*tx
+	anew  bool     // more has happened than txs say, and nothing says what
 	then  []func() // wait for it
 }
 
@@ -27,6 +28,10 @@ func (c *Core) publish() {
 		if p.retry != nil {
 			c.pubs = c.pubs[1:]
 			c.retry(p.retry)
+			continue
+		}
+		if canShare && p.anew {
+			c.rehydrate(p)
 			continue
 		}
 		if short := c.move(p); len(short) > 0 {
@@ -47,13 +52,7 @@ func (c *Core) move(p *publication) (short []*result) {
 		}
 	}
 	c.cache.Publish(p.snap.Seq, states)
-	old := c.published.Swap(p.snap)
-	if old == nil { // closed meanwhile
-		c.published.Store(nil)
-		p.snap.Release()
-	} else {
-		old.Release()
-	}
+	c.swap(p.snap)
 	for _, t := range p.txs {
 		c.land(t)
 		for r := range c.hydrating {
@@ -89,6 +88,16 @@ func (c *Core) move(p *publication) (short []*result) {
 	return short
 }
 
+// swap makes a snapshot the published one.
+func (c *Core) swap(snap *Snap) {
+	old := c.published.Swap(snap)
+	if old == nil { // closed meanwhile
+		c.published.Store(nil)
+		old = snap
+	}
+	old.Release()
+}
+
 // refill reads what results lack, then completes the publication.
 func (c *Core) refill(p *publication, short []*result) {
 	c.refillAll(short, func() { c.complete(p) })
@@ -108,19 +117,24 @@ func (c *Core) refillAll(short []*result, done func()) {
 				c.deliver(r)
 			}
 		}
-		c.refilling = false
-		c.committed(nil)
-		for len(c.afterRefill) > 0 && !c.refilling { // one may have something to read, too
-			f := c.afterRefill[0]
-			c.afterRefill = c.afterRefill[1:]
-			f()
-		}
-		done()
-		for _, p := range c.peersInOrder() {
-			c.serving.resume(p)
-		}
-		c.publish()
+		c.refilled(done)
 	})
+}
+
+// refilled goes on when nothing is told in part any more.
+func (c *Core) refilled(done func()) {
+	c.refilling = false
+	c.committed(nil)
+	for len(c.afterRefill) > 0 && !c.refilling { // one may have something to read, too
+		f := c.afterRefill[0]
+		c.afterRefill = c.afterRefill[1:]
+		f()
+	}
+	done()
+	for _, p := range c.peersInOrder() {
+		c.serving.resume(p)
+	}
+	c.publish()
 }
 
 // lacking is what one result lacks, and what was read of it.

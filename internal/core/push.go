@@ -220,6 +220,16 @@ func (c *Core) cutShown(r *result) {
 	}
 }
 
+// cutAll ends the connections of all peers that are shown something.
+func (c *Core) cutAll(err error) {
+	for _, p := range c.peersInOrder() {
+		rows := slices.ContainsFunc(p.subsInOrder(), func(s *sub) bool { return s.q.res != nil })
+		if rows || slices.ContainsFunc(p.aggregatesInOrder(), func(s *aggregateSub) bool { return s.q.res != nil }) {
+			c.cut(p, err)
+		}
+	}
+}
+
 // interruptedError ends a connection of which the node cannot go on telling
 // whole commits.
 type interruptedError struct{}

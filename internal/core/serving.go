@@ -13,10 +13,11 @@ type serving struct {
 	tickPeers   func(now uint64)
 	dismissWith func(p *Peer, code wire.Code, text string)
 	cutShown    func(r *result)
+	cutAll      func(err error)
 }
 
 func (c *Core) newServing() *serving {
-	return &serving{ack: c.ack, endCommit: c.endCommit, resume: c.resume, tickPeers: c.tickPeers, dismissWith: c.dismissWith, cutShown: c.cutShown}
+	return &serving{ack: c.ack, endCommit: c.endCommit, resume: c.resume, tickPeers: c.tickPeers, dismissWith: c.dismissWith, cutShown: c.cutShown, cutAll: c.cutAll}
 }
 
 // acked tells the submitter of a transaction that is being published.

@@ -131,7 +131,7 @@ func (q *Query) follow(older *Query) {
 			if q.joins.behind == nil {
 				q.joins.behind = map[id.ID][]id.ID{}
 			}
-			q.joins.behind[s.ID()] = slices.Compact(moved) // two links may lead to one entity
+			q.joins.behind[s.ID()] = moved
 		}
 	}
 }

@@ -348,13 +348,21 @@ func (q *Query) Forget() {
 	if !q.differs() {
 		q.shown, q.commits = q.reported()
 	}
-	q.rows, q.byID, q.bound, q.forgot = nil, nil, nil, true
-	if q.joins != nil {
-		clear(q.joins.links)
-	}
+	q.rows, q.byID, q.bound, q.forgot = nil, nil, nil, true // links are kept until then: for Told and Replace
 	if len(q.commits) == 0 {
 		q.commits = [][]Change{nil} // there is something to report
 	}
+}
+
+// Told returns the rows of a query that were last reported before
+// [Query.Forget], and what they referred to then.
+func (q *Query) Told() (rows, behind []*entity.State) {
+	for _, s := range q.shown {
+		if j := q.link(s.ID()); j != nil {
+			behind = append(behind, slices.DeleteFunc(slices.Clone(j.To), func(to *entity.State) bool { return to == nil })...)
+		}
+	}
+	return slices.Clone(q.shown), behind
 }
 
 // reported returns the rows of a query without LIMIT as they were last
@@ -400,6 +408,9 @@ func (q *Query) Short() *ankql.Selection {
 // Refill appends the allowed rows that a read of [Query.Short] yielded.
 // wanted is the limit of that read.
 func (q *Query) Refill(rows []*entity.State, joined []*Joined, wanted int) {
+	if q.forgot && q.joins != nil {
+		clear(q.joins.links)
+	}
 	q.forgot = false
 	q.append(rows, joined)
 	if wanted < 0 || len(rows) < wanted {
@@ -442,14 +453,14 @@ func fold(changes []touch) []touch {
 	return changes[:n]
 }
 
-// union returns the IDs in both, sorted; no event is in two commits.
+// union returns the IDs in both, sorted.
 func union(a, b []id.ID) []id.ID {
 	if len(a) == 0 {
 		return b
 	}
 	out := slices.Concat(a, b)
 	sorting.Sort(out, id.ID.Compare)
-	return out
+	return slices.Compact(out)
 }
 
 // membership reports on a query without LIMIT: only what changed can have come

@@ -479,7 +479,7 @@ func (w *World) mayFail(n *node, err error) bool {
 	for _, expected := range []error{
 		core.ErrConflict, core.ErrDependsOnRefused, core.ErrClosed, policy.ErrDenied,
 		entity.ErrGenesis, // what it changes was withdrawn meanwhile
-		errFull, errIO, core.ErrDeaf,
+		errFull, errIO,
 	} {
 		if errors.Is(err, expected) {
 			return true
