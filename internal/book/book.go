@@ -45,6 +45,9 @@ type Progress struct {
 	Clock       id.Stamp // no ID of its is greater
 }
 
+// Place returns the end of the process's feed.
+func (p Progress) Place() Place { return Place{p.Incarnation, p.Seq} }
+
 // PositionRange returns the bounds of the Trimmed record and of all Position
 // records.
 func PositionRange() (lo, hi []byte) {

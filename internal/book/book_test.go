@@ -21,7 +21,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(AppendFeedKey(nil, p), make([]byte, 16))
 	trim := &Trim{}
 	trim.Set(p)
-	trim.Drop(i)
+	trim.Drop(Place{i, 2})
 	trim.Set(Place{id.New(8, [8]byte{3}), 5})
 	f.Add([]byte(Trimmed), trim.Append(nil))
 	f.Fuzz(func(t *testing.T, key, val []byte) {

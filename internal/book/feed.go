@@ -128,16 +128,16 @@ func (t *Trim) Set(p Place) {
 	t.Feeds[k].Seq = max(t.Feeds[k].Seq, p.Seq)
 }
 
-// Drop notes that a process is in no feed any more.
-func (t *Trim) Drop(incarnation id.ID) {
-	k, ok := t.find(incarnation)
-	if !ok {
-		return // it never was
+// Drop notes that a process is in no feed any more, which had come as far as a
+// place.
+func (t *Trim) Drop(p Place) {
+	if k, ok := t.find(p.Incarnation); ok {
+		p.Seq = max(p.Seq, t.Feeds[k].Seq)
+		t.Feeds = slices.Delete(t.Feeds, k, k+1)
 	}
 	t.Dropped++
-	t.Gone = append(t.Gone, t.Feeds[k])
+	t.Gone = append(t.Gone, p)
 	t.Gone = t.Gone[max(0, len(t.Gone)-MaxGone):]
-	t.Feeds = slices.Delete(t.Feeds, k, k+1)
 }
 
 // Since returns the Gone places since so many had been dropped, false when there

@@ -69,6 +69,13 @@ func ReadFeed(ctx context.Context, snap storage.Snapshot, after []byte, yield fu
 	if err != nil || p.gone > trim.Dropped { // this snapshot is older than the position
 		return after, false, err
 	}
+	places, _ := trim.Since(p.gone)
+	for i, seq := range p.at {
+		places = append(slices.Clip(places), book.Place{Incarnation: i, Seq: seq})
+	}
+	if now, err = beside(ctx, snap, now, places); err != nil {
+		return after, false, err
+	}
 	if err := p.catch(now, trim); err != nil {
 		return after, false, err
 	}
@@ -135,6 +142,9 @@ func (c *Core) FeedEnd(ctx context.Context, snap storage.Snapshot) ([]byte, erro
 		return book.Place{Incarnation: c.incarnation, Seq: e.Seq}.Append(nil), err
 	}
 	p := &feedPosition{gone: trim.Dropped, at: map[id.ID]uint64{}}
+	if now, err = besideAll(ctx, snap, now); err != nil {
+		return nil, err
+	}
 	for _, pos := range now {
 		p.at[pos.Incarnation] = pos.Seq
 	}
@@ -195,6 +205,9 @@ func (p *feedPosition) catch(now []book.Progress, trim *book.Trim) error {
 	if !all {
 		return trimmedError{}
 	}
+	for _, g := range trim.Gone[:len(trim.Gone)-len(gone)] {
+		p.at[g.Incarnation] = max(p.at[g.Incarnation], g.Seq)
+	}
 	for _, g := range gone {
 		if p.at[g.Incarnation] < g.Seq {
 			return trimmedError{}
@@ -202,7 +215,7 @@ func (p *feedPosition) catch(now []book.Progress, trim *book.Trim) error {
 	}
 	p.gone = trim.Dropped
 	for _, g := range trim.Gone {
-		if slices.ContainsFunc(now, func(pos book.Progress) bool { return pos.Incarnation == g.Incarnation }) {
+		if isListed(now, g.Incarnation) {
 			p.at[g.Incarnation] = max(p.at[g.Incarnation], g.Seq) // it was only silent, and goes on behind that
 		} else {
 			delete(p.at, g.Incarnation)
@@ -214,6 +227,44 @@ func (p *feedPosition) catch(now []book.Progress, trim *book.Trim) error {
 		}
 	}
 	return nil
+}
+
+// A process that is taken out of the list may be writing just then: it lives, has
+// entries, and is not listed until it writes again. What it has written is in the
+// snapshot that shows it as gone first, and what it writes after that lists it.
+
+// beside returns the progress of listed processes, and of those whose feeds go on
+// behind places all the same.
+func beside(ctx context.Context, snap storage.Snapshot, now []book.Progress, places []book.Place) ([]book.Progress, error) {
+	for _, p := range places {
+		if isListed(now, p.Incarnation) {
+			continue
+		}
+		last, err := lastEntry(ctx, snap, p.Incarnation)
+		if err != nil {
+			return nil, err
+		}
+		if last.Seq > p.Seq {
+			now = append(now, book.Progress{Incarnation: p.Incarnation, Seq: last.Seq, Clock: last.Stamp})
+		}
+	}
+	return now, nil
+}
+
+// besideAll is beside for all feeds that there are.
+func besideAll(ctx context.Context, snap storage.Snapshot, now []book.Progress) ([]book.Progress, error) {
+	var places []book.Place
+	for first, err := range feeds(ctx, snap) {
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, book.Place{Incarnation: first.Incarnation})
+	}
+	return beside(ctx, snap, now, places)
+}
+
+func isListed(now []book.Progress, incarnation id.ID) bool {
+	return slices.ContainsFunc(now, func(p book.Progress) bool { return p.Incarnation == incarnation })
 }
 
 // feedSource is what was read ahead of one feed.

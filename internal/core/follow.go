@@ -30,27 +30,20 @@ func (c *Core) loadPositions(ctx context.Context, snap storage.Snapshot) error {
 		return err
 	}
 	c.gone = trim.Dropped
-	for _, pos := range now {
-		c.heard[pos.Incarnation] = pos.Seq
-		c.clock.Observe(pos.Clock)
-	}
 	if c.listed = c.cfg.Shared || len(now) > 0; !c.listed {
 		return nil
 	}
-	// Who wrote while the store was not shared is not listed yet.
-	for first, err := range feeds(ctx, snap) {
-		if err != nil {
-			return err
+	all, err := besideAll(ctx, snap, now)
+	if err != nil {
+		return err
+	}
+	for k, pos := range all {
+		c.heard[pos.Incarnation] = pos.Seq
+		c.clock.Observe(pos.Clock)
+		if k >= len(now) && !slices.ContainsFunc(trim.Gone, func(p book.Place) bool { return p.Incarnation == pos.Incarnation }) {
+			// It wrote while the store was not shared. Who writes still lists itself.
+			c.setMeta(positionKey(pos.Incarnation), book.AppendProgress(nil, pos.Seq, pos.Clock))
 		}
-		if _, listed := c.heard[first.Incarnation]; listed {
-			continue
-		}
-		last, err := lastEntry(ctx, snap, first.Incarnation)
-		if err != nil {
-			return err
-		}
-		c.heard[first.Incarnation] = last.Seq
-		c.setMeta(append(slices.Clone(metaPosition), first.Incarnation[:]...), book.AppendProgress(nil, last.Seq, last.Stamp))
 	}
 	return nil
 }
@@ -238,7 +231,8 @@ func (c *Core) newsOf(written []*tx) (*news, error) {
 		if p.anew && p.snap.retain() {
 			n.was.Release()
 			n.was, n.uncached = p.snap, true
-			clear(n.states)
+			clear(n.states) // its own transactions' may be older than what it shows
+			continue
 		}
 		n.add(p.txs)
 	}
@@ -277,12 +271,17 @@ func (n *news) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.misses(trim) {
-		if n.anew, err = readOutset(ctx, n.snap, trim); err != nil {
-			return err
+	gone, all := trim.Since(n.gone)
+	if n.gone = trim.Dropped; !all || n.misses(gone) || n.misses(trim.Feeds) {
+		if n.anew, err = readOutset(ctx, n.snap, trim); err == nil {
+			now, err = besideAll(ctx, n.snap, now)
 		}
+	} else {
+		now, err = beside(ctx, n.snap, now, gone)
 	}
-	n.gone = trim.Dropped
+	if err != nil {
+		return err
+	}
 	for _, pos := range now {
 		if pos.Incarnation == n.incarnation {
 			n.listed = pos.Clock
@@ -422,10 +421,9 @@ func (n *news) readFeed(ctx context.Context, pos book.Progress) error {
 	return nil
 }
 
-// misses reports whether feeds have lost what this process has not heard of.
-func (n *news) misses(trim *book.Trim) bool {
-	gone, all := trim.Since(n.gone)
-	return !all || slices.ContainsFunc(slices.Concat(gone, trim.Feeds), func(p book.Place) bool {
+// misses reports whether this process has not heard of what feeds have lost.
+func (n *news) misses(lost []book.Place) bool {
+	return slices.ContainsFunc(lost, func(p book.Place) bool {
 		return p.Incarnation != n.incarnation && n.heard[p.Incarnation] < p.Seq
 	})
 }

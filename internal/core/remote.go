@@ -63,11 +63,11 @@ func (c *Core) deliver(r *result) {
 	behind := r.behind
 	r.behind = nil
 	for _, q := range r.shown {
-		if s, ok := q.sink.(referrer); ok {
-			s.Behind(behind)
-		}
 		if len(changes) > 0 {
 			q.sink.Changed(changes)
+		}
+		if s, ok := q.sink.(referrer); ok {
+			s.Behind(behind)
 		}
 		c.measure(q)
 	}

@@ -622,12 +622,15 @@ func (s subscriber) refer(joined []*reactor.Joined) {
 	}
 }
 
-// Behind gathers what happened to entities that rows refer to.
+// Behind gathers what happened to entities that rows refer to, also of those
+// that are not there for the peer any more: of several commits that are told at
+// once another query may have an earlier one's state.
 func (s subscriber) Behind(changes []reactor.Change) {
 	for _, x := range changes {
-		if i := x.After.ID(); s.sent[i] {
+		i := x.After.ID()
+		if has, told := s.sent[i]; told || s.p.byEntity[i] != nil {
 			s.c.touch(s.p)
-			s.p.gather(&outgoing{collection: x.After.Collection(), entity: i, before: x.Before, now: x.After, whole: x.Before == nil})
+			s.p.gather(&outgoing{collection: x.After.Collection(), entity: i, before: x.Before, now: x.After, whole: x.Before == nil || !has})
 		}
 	}
 }

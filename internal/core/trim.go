@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
 
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/id"
@@ -117,19 +116,14 @@ func (r *trimRound) read(ctx context.Context, snap storage.Snapshot) (err error)
 		if left[first.Incarnation], err = r.readFeed(ctx, snap, trim, first.Incarnation); err != nil {
 			return err
 		}
-		if r.listed && first.Incarnation != r.own && !slices.ContainsFunc(now, func(p book.Progress) bool { return p.Incarnation == first.Incarnation }) {
-			last, err := lastEntry(ctx, snap, first.Incarnation)
-			if err != nil {
-				return err
-			}
-			r.set(positionKey(first.Incarnation), book.AppendProgress(nil, last.Seq, last.Stamp))
-			left[first.Incarnation] = true
+		if r.listed && first.Incarnation != r.own && !left[first.Incarnation] && !isListed(now, first.Incarnation) {
+			trim.Drop(book.Place{Incarnation: first.Incarnation}) // again
 		}
 	}
 	for _, pos := range now {
 		if pos.Incarnation != r.own && !left[pos.Incarnation] && pos.Clock < r.cut && pos.Seq <= r.mark[pos.Incarnation] {
 			r.set(positionKey(pos.Incarnation), nil)
-			trim.Drop(pos.Incarnation)
+			trim.Drop(pos.Place())
 		}
 	}
 	if !r.listed && len(trim.Feeds) > 1 {

@@ -90,6 +90,10 @@ func (w *World) Run() (err error) {
 // heal brings everything up and lets it come to rest.
 func (w *World) heal() {
 	w.note("everything heals")
+	for _, n := range w.servers {
+		n.asleep = min(n.asleep, w.now)
+	}
+	w.wake()
 	for round := 0; round < 60 && w.failure == nil; round++ {
 		for _, n := range w.servers {
 			w.raise(n)
@@ -125,13 +129,14 @@ func (w *World) lull() {
 			}
 		}
 		w.now += 2000
+		w.wake()
 		w.tick()
 	}
 	if w.failure != nil || len(w.choices(w.everybody()...)) > 0 {
 		return
 	}
 	for _, n := range w.servers {
-		if n.core == nil || n.core.Broken() != nil {
+		if n.core == nil || n.core.Broken() != nil || n.asleep > 0 {
 			return
 		}
 	}

@@ -158,6 +158,13 @@ func (w *World) wrote(o *own, after []*entity.State) {
 	for _, e := range made {
 		o.events[e.ID] = true
 	}
+	if len(made) == 0 { // it was refused before this node was told that it is committed
+		for _, s := range after {
+			for _, t := range s.Head() {
+				o.events[t.ID] = !slices.Contains(o.tips, t.ID)
+			}
+		}
+	}
 	for _, s := range after {
 		for _, p := range s.Entries() {
 			if o.events[p.Last] {

@@ -29,8 +29,42 @@ func (w *World) shareStore() {
 	}
 	w.server = w.servers[0]
 	w.reader = newReader(w)
-	if w.chance(40) {
+	switch {
+	case w.load.sleepy:
+		w.retention = 2000 + w.r.Uint64N(3000)
+	case w.chance(40):
 		w.retention = 20_000 + w.r.Uint64N(60_000)
+	}
+}
+
+// sleep stops a server, or keeps it from its store, for so long that the others
+// may have trimmed their feeds.
+func (w *World) sleep(n *node) {
+	if n.core == nil || n.asleep > 0 {
+		return
+	}
+	n.asleep, n.parted = w.now+w.retention*(2+w.r.Uint64N(5)), w.chance(50)
+	if n.parted {
+		w.note("%s does not reach its store", n.name)
+	} else {
+		w.note("%s is stopped", n.name)
+	}
+}
+
+// stopped reports whether a process does nothing at all.
+func (n *node) stopped() bool { return n.asleep > 0 && !n.parted }
+
+// wake lets those go on whose time has come, with the connections that they had
+// or with others.
+func (w *World) wake() {
+	for _, n := range w.servers {
+		if n.asleep == 0 || w.now < n.asleep {
+			continue
+		}
+		w.note("%s goes on", n.name)
+		if n.asleep = 0; w.chance(50) {
+			n.loseStore()
+		}
 	}
 }
 
@@ -105,7 +139,7 @@ func (x *executor) wroteBesideOthers(res storage.Result, err error, done func(st
 		return
 	}
 	x.n.w.announce(x.n)
-	x.later("takes a snapshot", func() {
+	x.atStore("takes a snapshot", func() {
 		snap, err := x.n.snapshot()
 		x.later("wrote", func() { done(res, snap, err) })
 	})
@@ -121,14 +155,14 @@ func (w *World) announce(by *node) {
 }
 
 func (x *executor) look(what string) {
-	x.later(what, func() { x.n.core.CatchUp(func() {}) })
+	x.atStore(what, func() { x.n.core.CatchUp(func() {}) })
 }
 
 // listen has a process hear of others from some time on. Then it looks for what
 // it has missed.
 func (x *executor) listen() {
 	x.n.listening = false
-	x.later("listens", func() {
+	x.atStore("listens", func() {
 		x.n.listening = true
 		x.n.core.CatchUp(func() {})
 	})

@@ -108,7 +108,7 @@ func (w *World) count(n *node) {
 	if w.chance(20) {
 		n = w.someServer()
 	}
-	if n.core == nil {
+	if n.core == nil || n.stopped() {
 		return
 	}
 	if len(n.totals) > 3 {

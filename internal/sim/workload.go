@@ -25,6 +25,8 @@ type workload struct {
 	edits   edits
 	skew    bool // clocks are wrong from the beginning
 	twice   int  // percent of the frames that come twice
+	asked   int  // percent of the live queries that are a server's own; 0: 10
+	sleepy  bool // feeds are kept for less time than servers are stopped for
 
 	texts  []string // of the live queries; nil: those that all have
 	totals []string // of the live aggregates
@@ -112,6 +114,10 @@ var workloads = map[string]*workload{
 		edits: edits{create: 20, remove: 10, refer: 45, require: 3, deny: 4, hide: 15, entities: 3}, weights: map[string]int{
 			"edit": 40, "server edits": 25, "connect": 14, "ask": 12, "count": 12, "select": 5, "cut": 4, "crash": 1, "server crashes": 2, "store breaks": 4, "feed": 3, "time": 3, "policy": 1,
 		}},
+	"servers sleep": {clients: 4, servers: 3, asked: 40, sleepy: true, texts: slices.Concat(texts, throughReferences), totals: slices.Concat(totals, totalsThroughReferences), twice: 1,
+		edits: edits{create: 20, remove: 8, refer: 25, require: 5, deny: 4, hide: 12, entities: 3}, weights: map[string]int{
+			"edit": 35, "server edits": 35, "connect": 20, "ask": 14, "count": 6, "select": 4, "cut": 4, "server crashes": 1, "store breaks": 2, "server sleeps": 4, "feed": 5, "time": 12, "policy": 1,
+		}},
 	"servers' clocks": {clients: 3, servers: 3, edits: usual, skew: true, weights: map[string]int{
 		"edit": 45, "server edits": 25, "connect": 20, "ask": 8, "cut": 6, "crash": 1, "server crashes": 2, "store breaks": 2, "clock": 4, "feed": 6, "time": 6,
 	}},
@@ -163,6 +169,7 @@ func init() {
 		"server crashes": func(w *World, _ *node) { w.someServer().crashIfUp() },
 		"feed":           func(w *World, _ *node) { w.fail(w.reader.read(w.someServer())) },
 		"store breaks":   func(w *World, _ *node) { w.someServer().loseStore() },
+		"server sleeps":  func(w *World, _ *node) { w.sleep(w.someServer()) },
 		"time": func(w *World, _ *node) {
 			w.now += 3000
 			w.tick()
@@ -189,7 +196,7 @@ func init() {
 			w.damage(n)
 		},
 		"policy": func(w *World, _ *node) {
-			if n := w.someServer(); n.core != nil {
+			if n := w.someServer(); n.core != nil && !n.stopped() {
 				w.note("permissions are looked at again")
 				n.core.Invalidate(nil)
 			}
@@ -202,6 +209,7 @@ func init() {
 
 // something is one act of the world or of a user.
 func (w *World) something() {
+	w.wake()
 	n := w.clients[w.r.IntN(len(w.clients))]
 	w.glance(n)
 	if w.r.IntN(250) == 0 {
@@ -261,7 +269,7 @@ func (w *World) together(n *node) {
 
 func (w *World) tick() {
 	for _, n := range w.everybody() {
-		if n.core != nil {
+		if n.core != nil && !n.stopped() {
 			n.core.Tick()
 		}
 	}
@@ -318,7 +326,7 @@ func (w *World) glance(n *node) {
 	if w.chance(25) {
 		n = w.someServer()
 	}
-	if n.core == nil || len(n.tasks) > 0 {
+	if n.core == nil || len(n.tasks) > 0 || n.stopped() {
 		return
 	}
 	n.checkWrites()
@@ -335,10 +343,10 @@ func (w *World) glance(n *node) {
 
 // ask begins or ends a live query.
 func (w *World) ask(n *node) {
-	if w.chance(10) {
+	if w.chance(max(10, w.load.asked)) {
 		n = w.someServer()
 	}
-	if n.core == nil {
+	if n.core == nil || n.stopped() {
 		return
 	}
 	if len(n.queries) > 3 {
@@ -383,7 +391,7 @@ func (w *World) bind(n *node, text string) (*ankql.Selection, error) {
 
 // reselect changes what a live query selects.
 func (w *World) reselect(n *node) {
-	if n.core == nil || len(n.queries) == 0 {
+	if n.core == nil || n.stopped() || len(n.queries) == 0 {
 		return
 	}
 	q := n.queries[w.r.IntN(len(n.queries))]
@@ -403,7 +411,7 @@ func (w *World) reselect(n *node) {
 
 // edit commits a transaction.
 func (w *World) edit(n *node, subject string) {
-	if n.core == nil || n.core.Root().IsZero() {
+	if n.core == nil || n.stopped() || n.core.Root().IsZero() {
 		return
 	}
 	req := &core.Request{Principal: policy.Principal{Subject: subject}}

@@ -76,12 +76,15 @@ type node struct {
 
 	session   *session // of a server on a shared store: its connection to that
 	listening bool     // and whether it hears there of what others commit
+	asleep    uint64   // until when it is stopped, 0 for not
+	parted    bool     // or only what it wants of the store
 }
 
 // task is something that may happen next.
 type task struct {
-	what string
-	run  func()
+	what  string
+	store bool // it takes the store
+	run   func()
 }
 
 // pipe is a connection: frames under way in both directions, nil for its end.
@@ -238,7 +241,7 @@ func (n *node) start() error {
 // sent may still arrive.
 func (n *node) crash() {
 	n.w.note("%s crashes", n.name)
-	n.core, n.tasks, n.up, n.queries, n.totals = nil, nil, nil, nil, nil
+	n.core, n.tasks, n.up, n.queries, n.totals, n.asleep = nil, nil, nil, nil, nil, 0
 	for _, p := range slices.Clone(n.w.pipes) {
 		switch {
 		case p.client != n && p.server != n:
@@ -266,12 +269,20 @@ type executor struct {
 	life int
 }
 
-func (x *executor) later(what string, f func()) {
-	x.n.tasks = append(x.n.tasks, &task{x.n.name + " " + what, func() {
+func (x *executor) later(what string, f func()) { x.do(&task{what: what, run: f}) }
+
+// atStore is later for what takes the store.
+func (x *executor) atStore(what string, f func()) { x.do(&task{what: what, store: true, run: f}) }
+
+func (x *executor) do(t *task) {
+	f := t.run
+	t.what = x.n.name + " " + t.what
+	t.run = func() {
 		if x.n.life == x.life && x.n.core != nil {
 			f()
 		}
-	}})
+	}
+	x.n.tasks = append(x.n.tasks, t)
 }
 
 // Now returns the node's idea of the time.
@@ -298,7 +309,7 @@ func (w *World) random(b []byte) {
 // Write is two steps: the disk has it, and the process hears of it. A crash
 // may come before, between and after.
 func (x *executor) Write(b *storage.Batch, done func(storage.Result, storage.Snapshot, error)) {
-	x.later("writes", func() {
+	x.atStore("writes", func() {
 		if x.n.isServer() {
 			x.n.checkClock(b)
 		}
@@ -317,7 +328,7 @@ func (x *executor) Write(b *storage.Batch, done func(storage.Result, storage.Sna
 
 // Read happens some time later.
 func (x *executor) Read(job func(context.Context) error, done func(error)) {
-	x.later("reads", func() {
+	x.atStore("reads", func() {
 		err := x.n.disk.read()
 		if err == nil {
 			err = job(context.Background())
@@ -437,7 +448,7 @@ func (w *World) connect(n *node) {
 		return
 	}
 	server := w.someServer()
-	if server.core == nil {
+	if server.core == nil || server.stopped() {
 		return
 	}
 	if len(w.servers) > 1 {
@@ -486,17 +497,21 @@ func (p *pipe) deliver(toServer bool) {
 func (w *World) choices(nodes ...*node) []*task {
 	var all []*task
 	for _, n := range nodes {
-		all = append(all, n.tasks...)
+		for _, t := range n.tasks {
+			if !n.stopped() && (n.asleep == 0 || !t.store) {
+				all = append(all, t)
+			}
+		}
 	}
 	for _, p := range w.pipes {
-		if !slices.Contains(nodes, p.client) {
+		if !slices.Contains(nodes, p.client) || p.server.stopped() {
 			continue
 		}
 		if len(p.toServer) > 0 && (p.toServer[0] == nil || !p.peer.Busy()) {
-			all = append(all, &task{p.client.name + " is heard", func() { p.deliver(true) }})
+			all = append(all, &task{what: p.client.name + " is heard", run: func() { p.deliver(true) }})
 		}
 		if len(p.toUser) > 0 && (p.toUser[0] == nil || !p.link.Busy()) {
-			all = append(all, &task{p.client.name + " hears", func() { p.deliver(false) }})
+			all = append(all, &task{what: p.client.name + " hears", run: func() { p.deliver(false) }})
 		}
 	}
 	return all
