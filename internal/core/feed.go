@@ -217,7 +217,7 @@ func (p *feedPosition) catch(now []book.Progress, trim *book.Trim) error {
 	for _, g := range trim.Gone {
 		if isListed(now, g.Incarnation) {
 			p.at[g.Incarnation] = max(p.at[g.Incarnation], g.Seq) // it was only silent, and goes on behind that
-		} else {
+		} else if p.at[g.Incarnation] <= g.Seq {
 			delete(p.at, g.Incarnation)
 		}
 	}

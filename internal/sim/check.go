@@ -304,7 +304,7 @@ func (w *World) checkOwn(n *node, stored func(event.TxID) bool) error {
 			if k := slices.IndexFunc(n.own, func(on *own) bool { return gone(on) && o.builds(on) }); k >= 0 {
 				return fmt.Errorf("transaction %s is stored and builds on %s, which was refused", o.tx, n.own[k].tx)
 			}
-		case !o.denied && !o.requires && !w.mayVanish(o) && ghosts == 0 && !w.renamed(rejected[o.tx]) && !slices.ContainsFunc(n.own, func(on *own) bool { return gone(on) && o.builds(on) }):
+		case !o.denied && !o.requires && !w.mayVanish(o) && ghosts == 0 && !w.renamed(rejected[o.tx]) && !slices.ContainsFunc(n.own, func(on *own) bool { return gone(on) && o.mayBuild(on) }):
 			return fmt.Errorf("transaction %s was refused for no reason: %w", o.tx, rejected[o.tx])
 		}
 	}

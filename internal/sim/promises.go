@@ -56,9 +56,9 @@ type own struct {
 	creates  []id.ID
 	changes  []id.ID
 	refers   []id.ID
-	events   map[id.ID]bool
-	tips     []id.ID // of what it changes
-	done     bool    // the node that made it was told the outcome
+	events   map[id.ID]bool // false: perhaps
+	tips     []id.ID        // of what it changes
+	done     bool           // the node that made it was told the outcome
 	refused  error
 	life     int // of the node, when it made it
 	required []storage.Require
@@ -76,6 +76,11 @@ type written struct {
 func (o *own) builds(on *own) bool {
 	return slices.ContainsFunc(o.tips, func(t id.ID) bool { return on.events[t] }) ||
 		slices.ContainsFunc(o.refers, func(i id.ID) bool { return slices.Contains(on.creates, i) })
+}
+
+// mayBuild is builds, with what on may have made.
+func (o *own) mayBuild(on *own) bool {
+	return o.builds(on) || slices.ContainsFunc(o.tips, func(t id.ID) bool { _, is := on.events[t]; return is })
 }
 
 // made returns the events of a transaction that the node has just stored, none
@@ -161,7 +166,9 @@ func (w *World) wrote(o *own, after []*entity.State) {
 	if len(made) == 0 { // it was refused before this node was told that it is committed
 		for _, s := range after {
 			for _, t := range s.Head() {
-				o.events[t.ID] = !slices.Contains(o.tips, t.ID)
+				if !slices.Contains(o.tips, t.ID) {
+					o.events[t.ID] = false
+				}
 			}
 		}
 	}
