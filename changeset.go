@@ -29,11 +29,16 @@ func (k ChangeKind) String() string {
 
 // Change is what happened to one row.
 type Change[V AnyView] struct {
-	Kind    ChangeKind
-	Created bool // Added: the entity was created in this change set, and did not begin to match by an edit
-	Before  V    // zero for Initial and Added
-	After   V    // zero for Removed
-	Events  []ID // that caused it, sorted; none when another row did
+	Kind ChangeKind
+	// Created: Added, and the entity was created in this change set and did not
+	// begin to match by an edit. It is false where a server does not know, after
+	// it was stopped for longer than NodeOptions.FeedRetention.
+	Created bool
+	Before  V // zero for Initial and Added
+	After   V // zero for Removed
+	// Events are those that caused it, sorted. There are none when another row
+	// did, nor for a row that came or went while a server could not hear of it.
+	Events []ID
 }
 
 // Row returns the row as it is after the change, or as it was when it was

@@ -51,8 +51,9 @@ type NodeOptions struct {
 	PropertyKinds []property.Kind
 	// FeedRetention is how long the feed of commits is kept, which [Node.Changes]
 	// tells, and by which servers on one store hear of each other. 0 means a
-	// week; below 0 it is kept for ever. On a shared store it is the longest time
-	// that a server may be stopped without being started anew.
+	// week; below 0 it is kept for ever. A server that was stopped for longer
+	// cannot hear what others have committed meanwhile: it reads everything anew,
+	// tells its live queries the difference, and has its clients connect again.
 	FeedRetention time.Duration
 	// Clock is the wall clock that IDs are made with; nil is time.Now. It may be
 	// wrong and may jump (S4). Timeouts do not follow it.

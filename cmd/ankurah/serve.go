@@ -31,7 +31,7 @@ type serveCommand struct {
 	Grace       time.Duration `help:"How long clients may take to leave when the server ends (${default})." default:"5s" env:"ANKURAH_GRACE" placeholder:"DURATION"`
 	Shared      bool          `help:"Let other servers that are started with --shared serve the same PostgreSQL store." env:"ANKURAH_SHARED"`
 	Outage      time.Duration `help:"How long commits wait for a PostgreSQL that is away, before the server gives up (${default})." default:"1m" env:"ANKURAH_OUTAGE" placeholder:"DURATION"`
-	Retention   time.Duration `help:"How long the feed of commits is kept, and how long a server of several may be stopped without being started anew (${default})." default:"168h" env:"ANKURAH_RETENTION" placeholder:"DURATION"`
+	Retention   time.Duration `help:"How long the feed of commits is kept (${default}). A server of several that was stopped for longer reads everything anew." default:"168h" env:"ANKURAH_RETENTION" placeholder:"DURATION"`
 	Restored    bool          `help:"The files of the store were brought back from a copy: clients replace what they know of it. Not needed after ankurah backup or ankurah restore."`
 }
 
