@@ -42,6 +42,7 @@ type Link struct {
 	busy  bool          // a move is on its way into the order
 	parts []wire.Change // of a message that goes on
 	some  []wire.Result // of a message that goes on
+	acks  []step        // that come in one piece with the next
 	again []func()      // requests to be made again after a while
 }
 

@@ -150,7 +150,8 @@ func (c *Core) push(p *Peer, t *tx, cache *pushCache) {
 		// is shown at once, so its state may not come later (S37).
 		last := acks[n-1]
 		last.Changes, last.Windows, last.Results = append(last.Changes, m.Changes...), windows, results
-		for _, a := range acks {
+		for k, a := range acks {
+			a.Held = k < n-1
 			p.put(len(p.slots), &slot{frames: ackFrames(a)})
 		}
 		c.ex.Wake(&p.Conn)
@@ -294,7 +295,7 @@ func ackFrames(m *wire.Ack) (frames [][]byte) {
 	eachPart(m.Changes, m.Results, func(changes []wire.Change, results []wire.Result, more bool) {
 		part := &wire.Ack{Tx: m.Tx, Changes: changes, Results: results, More: more}
 		if !more {
-			part.Windows = m.Windows
+			part.Windows, part.Held = m.Windows, m.Held
 		}
 		frames = append(frames, wire.Append(nil, part))
 	})

@@ -16,9 +16,15 @@ func (l *Link) take(m wire.Message) {
 		c.send(&l.Conn, &wire.Pong{N: m.N})
 	case *wire.Pong:
 	case *wire.Ack:
-		if m.Changes, m.Results = l.whole(m.Changes, m.Results, m.More); !m.More {
-			l.apply(&move{steps: []step{{ack: m}}, windows: l.windows(m.Windows), results: l.results(m.Results)})
+		if m.Changes, m.Results = l.whole(m.Changes, m.Results, m.More); m.More {
+			return
 		}
+		steps := append(l.acks, step{ack: m})
+		if l.acks = nil; m.Held {
+			l.acks = steps
+			return
+		}
+		l.apply(&move{steps: steps, windows: l.windows(m.Windows), results: l.results(m.Results)})
 	case *wire.Refuse:
 		l.refused(m)
 	case *wire.Push:

@@ -165,13 +165,14 @@ type Ack struct {
 	Windows []Window // what it did to the sender's windows
 	More    bool     // the next message goes on with it
 	Results []Result // what it did to the sender's aggregates
+	Held    bool     // it is applied together with the next Ack: both are told of commits that come in one piece
 }
 
 func (*Ack) kind() protowire.Number { return kAck }
 func (m *Ack) append(b []byte) []byte {
 	b = appendChanges(pb.AppendBytes(b, 1, m.Tx[:]), 2, m.Changes)
 	b = appendBool(appendWindows(b, 3, m.Windows), 4, m.More)
-	return appendResults(b, 5, m.Results)
+	return appendBool(appendResults(b, 5, m.Results), 6, m.Held)
 }
 func (m *Ack) decode(r *pb.Reader) {
 	for r.Next() {
@@ -189,6 +190,8 @@ func (m *Ack) decode(r *pb.Reader) {
 		case 5:
 			r.Repeated()
 			m.Results = append(m.Results, result(r))
+		case 6:
+			m.Held = boolean(r)
 		default:
 			r.Unknown()
 		}

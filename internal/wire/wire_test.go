@@ -70,6 +70,7 @@ func samples() []Message {
 		&Groups{ID: 3, Groups: groups, Done: true},
 		&Groups{ID: 3},
 		&Push{Changes: changes[:1], Results: []Result{{Query: 3, Groups: groups}, {Query: 4}}},
+		&Ack{Tx: event.TxID(at(9)), Held: true},
 		&Ack{Tx: event.TxID(at(9)), More: true, Results: []Result{{Query: 3, Groups: groups}}},
 	}
 }
