@@ -6,6 +6,7 @@ import (
 	"github.com/ankurah/ankurah-go/entity"
 	"github.com/ankurah/ankurah-go/event"
 	"github.com/ankurah/ankurah-go/id"
+	"github.com/ankurah/ankurah-go/internal/reactor"
 	"github.com/ankurah/ankurah-go/internal/wire"
 	"github.com/ankurah/ankurah-go/property/lww"
 	"github.com/ankurah/ankurah-go/value"
@@ -85,6 +86,40 @@ func TestLastOfSeveralCommitsIsTold(t *testing.T) {
 		}
 		if len(p.changes) != 1 || p.changes[0].now != states[2] || !p.changes[0].whole {
 			t.Errorf("%+v is told", p.changes[0])
+		}
+	}
+}
+
+// S37: of an entity that a row does not lead to any more, since one of several
+// commits has deleted it, the deletion is told, though a query that had it as a
+// row before tells an earlier state of it, sooner or later.
+func TestLastOfWhatWasReferredToIsTold(t *testing.T) {
+	c, x := bootCore(t, 1, &stubAgent{}, true)
+	i := makeOne(t, c, x, lww.Set("n", value.Int32(1)))
+	states := []*entity.State{stateOf(t, c, i)}
+	for _, op := range []event.Operation{lww.Set("n", value.Int32(2)), entity.SetDeleted(true)} {
+		commitHere(t, c, x, Edit{Collection: "album", Entity: i, Base: states[len(states)-1], Ops: []event.Operation{op}})
+		states = append(states, stateOf(t, c, i))
+	}
+	type step func(p *Peer, s subscriber)
+	row := func(p *Peer, _ subscriber) {
+		p.gather(&outgoing{collection: "album", entity: i, before: states[0], now: states[1]})
+	}
+	lost := func(p *Peer, s subscriber) {
+		s.sent = map[id.ID]bool{i: false}
+		p.gather(&outgoing{collection: "album", entity: i})
+	}
+	behind := func(_ *Peer, s subscriber) {
+		s.Behind([]reactor.Change{{Before: states[0], After: states[1]}, {Before: states[1], After: states[2]}})
+	}
+	for k, order := range [][]step{{row, lost, behind}, {lost, behind, row}, {row, behind, lost}} {
+		p := &Peer{byEntity: map[id.ID]*outgoing{}}
+		s := subscriber{&sub{c: c, p: p}}
+		for _, f := range order {
+			f(p, s)
+		}
+		if len(p.changes) != 1 || p.changes[0].now != states[2] || !p.changes[0].whole {
+			t.Errorf("order %d: %+v is told", k, p.changes[0])
 		}
 	}
 }
