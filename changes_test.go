@@ -388,13 +388,18 @@ func behindTheTrim(t *testing.T, commits bool) {
 	} else {
 		create(t, a, ankurah.Fields{"name": "heard of", "year": 2020})
 	}
-	<-c.Done()
-	c = local.Dial(client, b.Node(), []byte("tester"))
 	synctest.Wait()
-
 	if err := b.Node().Err(); err != nil {
 		t.Fatal(err)
 	}
+	select {
+	case <-c.Done():
+	default:
+		t.Fatal("the client is not cut")
+	}
+	c = local.Dial(client, b.Node(), []byte("tester"))
+	synctest.Wait()
+
 	want := map[string][]string{}
 	fresh := store.server(t, keep)
 	for _, text := range queries {
