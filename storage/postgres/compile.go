@@ -68,6 +68,7 @@ type operand struct {
 	sql   string
 	typ   value.Type   // kind JSON: any class, as jsonb; kind null: always null
 	wide  bool         // the expression is numeric: whole numbers, the result of arithmetic
+	in    *span        // where the result of arithmetic lies; nil of what is none
 	col   *column      // that it is, with no default in between
 	lit   *value.Value // a literal
 	small string       // the expression by which an index has what is small of it
@@ -156,44 +157,6 @@ func (c *compiler) jsonPath(o operand, col *column, p *ankql.Path) (operand, boo
 // array that the evaluator does not.
 func countsFromEnd(key string) bool {
 	return key != "" && strings.IndexByte("+-\t\n\v\f\r ", key[0]) >= 0
-}
-
-// arithmetic compiles what is done with whole numbers. Floating-point numbers
-// are left to the evaluator, as a column of them may hold whole ones, which
-// divide otherwise.
-func (c *compiler) arithmetic(op ankql.Op, l, r ankql.Expr) (operand, bool) {
-	a, ok := c.whole(l)
-	if !ok {
-		return operand{}, false
-	}
-	b, ok := c.whole(r)
-	if !ok {
-		return operand{}, false
-	}
-	var sql string
-	switch op {
-	case ankql.OpAdd:
-		sql = a + " + " + b
-	case ankql.OpSub:
-		sql = a + " - " + b
-	case ankql.OpMul:
-		sql = a + " * " + b
-	default:
-		sql = "div(" + a + ", NULLIF(" + b + ", 0))"
-	}
-	return operand{sql: c.e.own("int") + "(" + sql + ")", typ: value.Type{Kind: value.KindInt64}, wide: true}, true
-}
-
-// whole compiles an operand of arithmetic.
-func (c *compiler) whole(e ankql.Expr) (string, bool) {
-	o, ok := c.operand(e)
-	if !ok || o.typ.Kind != value.KindInt32 && o.typ.Kind != value.KindInt64 {
-		return "", false
-	}
-	if o.lit != nil {
-		return c.arg(strconv.FormatInt(o.lit.Int(), 10), "numeric"), true
-	}
-	return o.sql + "::numeric", true
 }
 
 // predicate compiles e; false when SQL cannot say it exactly.
@@ -308,6 +271,16 @@ var mirrored = map[ankql.Op]ankql.Op{ankql.OpEq: ankql.OpEq, ankql.OpNe: ankql.O
 var operators = map[ankql.Op]string{ankql.OpEq: "=", ankql.OpNe: "<>", ankql.OpLt: "<", ankql.OpLe: "<=", ankql.OpGt: ">", ankql.OpGe: ">="}
 
 func (c *compiler) comparison(e *ankql.Binary) (string, bool) {
+	switch {
+	case isConstant(e.R):
+		if sql, ok := c.inverted(e.Op, e.L, ankql.Operand(e.R, nil).Unwrap()); ok {
+			return sql, true
+		}
+	case isConstant(e.L):
+		if sql, ok := c.inverted(mirrored[e.Op], e.R, ankql.Operand(e.L, nil).Unwrap()); ok {
+			return sql, true
+		}
+	}
 	l, ok := c.operand(e.L)
 	if !ok {
 		return "", false
@@ -414,17 +387,6 @@ func (c *compiler) compareNumber(op ankql.Op, o operand, v value.Value) (string,
 		return "(" + o.sql + " " + operators[op] + " " + c.arg(c.integer(floor, typ), typ) + ")", true
 	}
 	return c.between(op, o, c.arg(c.integer(floor, typ), typ), -1)
-}
-
-// integer returns a parameter of type bigint, integer or numeric.
-func (c *compiler) integer(n int64, typ string) any {
-	switch typ {
-	case "integer":
-		return int32(n)
-	case "numeric":
-		return strconv.FormatInt(n, 10)
-	}
-	return n
 }
 
 // between compares o with what its type cannot hold: something right above near
