@@ -72,6 +72,12 @@ func TestArithmetic(t *testing.T) {
 	}
 	predicate := func() string {
 		x := operand(1 + r.IntN(3))
+		if r.IntN(2) == 0 { // one path and constants
+			x = operand(0)
+			for range 1 + r.IntN(3) {
+				x = "(" + x + [...]string{" + ", " - ", " * ", " / "}[r.IntN(4)] + fmt.Sprint(long[1+r.IntN(len(long)-3)]) + ")"
+			}
+		}
 		switch r.IntN(8) {
 		case 0:
 			return x + " IS NULL"
