@@ -32,6 +32,15 @@ func sqlType(t value.Type) (string, bool) {
 	return name, ok
 }
 
+// sized reports whether all values of a column of type t take the same room.
+func sized(t value.Type) bool {
+	switch t.Kind {
+	case value.KindString, value.KindBytes, value.KindJSON, value.KindList:
+		return false
+	}
+	return true
+}
+
 // collated returns what a column's definition has behind its type.
 func collated(t value.Type) string {
 	if t.Kind == value.KindString || t.Elem == value.KindString {
