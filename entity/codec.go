@@ -110,14 +110,24 @@ func (s *State) decodeTip(r *pb.Reader) {
 }
 
 func (s *State) decodeEntry(outer *pb.Reader) {
-	var e Entry
+	n := len(s.entries)
+	if n == MaxEntries {
+		outer.Fail("more than " + strconv.Itoa(MaxEntries) + " properties")
+		return
+	}
+	s.entries = append(s.entries, Entry{})
+	e := &s.entries[n]
 	r := pb.NewReader("property", outer.Bytes())
 	for r.Next() {
 		switch r.Num {
 		case 1:
 			e.Key = intern(r.Bytes())
 		case 2:
-			e.Kind = intern(r.Bytes())
+			if kind := r.Bytes(); n > 0 && string(kind) == s.entries[n-1].Kind {
+				e.Kind = s.entries[n-1].Kind
+			} else {
+				e.Kind = intern(kind)
+			}
 		case 3:
 			r.Fixed(e.Last[:])
 		case 4:
@@ -137,11 +147,7 @@ func (s *State) decodeEntry(outer *pb.Reader) {
 		outer.FailWith(err)
 		return
 	}
-	switch n := len(s.entries); {
-	case n == MaxEntries:
-		outer.Fail("more than " + strconv.Itoa(MaxEntries) + " properties")
-	case n > 0 && s.entries[n-1].compare(e.Key, e.Kind) >= 0:
+	if n > 0 && s.entries[n-1].compare(e.Key, e.Kind) >= 0 {
 		outer.Fail("properties are not sorted and unique")
 	}
-	s.entries = append(s.entries, e)
 }

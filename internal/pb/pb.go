@@ -33,8 +33,8 @@ var ErrUnknownField = errors.New("unknown field")
 type Reader struct {
 	Num      protowire.Number // number of the current field
 	what     string
-	rest     []byte
-	size     int
+	b        []byte
+	at       int // what was read of b: moving on writes no pointer, which would cost a barrier
 	typ      protowire.Type
 	read     bool // the current field's value was consumed
 	repeated bool // the previous field may come again
@@ -44,7 +44,7 @@ type Reader struct {
 
 // NewReader returns a reader of message b; what names it in errors.
 func NewReader(what string, b []byte) *Reader {
-	return &Reader{what: what, rest: b, size: len(b), read: true}
+	return &Reader{what: what, b: b, read: true}
 }
 
 // Err returns the first error, nil when the message was well formed.
@@ -56,7 +56,7 @@ func (r *Reader) Fail(why string) { r.FailWith(errors.New(why)) }
 // FailWith is Fail with an error to wrap.
 func (r *Reader) FailWith(err error) {
 	if r.err == nil {
-		r.err = &Error{What: r.what, Field: int(r.Num), Offset: r.size - len(r.rest), Err: err}
+		r.err = &Error{What: r.what, Field: int(r.Num), Offset: r.at, Err: err}
 	}
 }
 
@@ -78,7 +78,7 @@ func (r *Reader) Next() bool {
 	if r.err == nil && !r.read {
 		r.Fail("its value was not read")
 	}
-	if r.err != nil || len(r.rest) == 0 {
+	if r.err != nil || r.at == len(r.b) {
 		return false
 	}
 	tag := r.varint()
@@ -112,7 +112,11 @@ func (r *Reader) Require(fields ...protowire.Number) {
 }
 
 func (r *Reader) varint() uint64 {
-	v, n := protowire.ConsumeVarint(r.rest)
+	if r.at < len(r.b) && r.b[r.at] < 0x80 {
+		r.at++
+		return uint64(r.b[r.at-1])
+	}
+	v, n := protowire.ConsumeVarint(r.b[r.at:])
 	switch {
 	case n < 0:
 		r.Fail("truncated or oversized number")
@@ -121,7 +125,7 @@ func (r *Reader) varint() uint64 {
 		r.Fail("number not in its shortest form")
 		return 0
 	}
-	r.rest = r.rest[n:]
+	r.at += n
 	return v
 }
 
@@ -153,12 +157,12 @@ func (r *Reader) Fixed64() uint64 {
 	if !r.expect(protowire.Fixed64Type) {
 		return 0
 	}
-	v, n := protowire.ConsumeFixed64(r.rest)
+	v, n := protowire.ConsumeFixed64(r.b[r.at:])
 	if n < 0 {
 		r.Fail("truncated")
 		return 0
 	}
-	r.rest = r.rest[n:]
+	r.at += n
 	return v
 }
 
@@ -168,15 +172,15 @@ func (r *Reader) Bytes() []byte {
 		return nil
 	}
 	n := r.varint()
-	if r.err == nil && n > uint64(len(r.rest)) {
+	if r.err == nil && n > uint64(len(r.b)-r.at) {
 		r.Fail("truncated")
 	}
 	if r.err != nil {
 		return nil
 	}
-	b := r.rest[:n:n]
-	r.rest = r.rest[n:]
-	return b
+	start := r.at
+	r.at += int(n)
+	return r.b[start:r.at:r.at]
 }
 
 // Count returns how often a length-delimited field of that number comes in b,
@@ -202,7 +206,7 @@ func Count(b []byte, num protowire.Number) (n int) {
 
 // Rest returns what follows the current field, which was read; it aliases the
 // message.
-func (r *Reader) Rest() []byte { return r.rest }
+func (r *Reader) Rest() []byte { return r.b[r.at:] }
 
 // Text reads a length-delimited field of at most limit bytes as a string.
 func (r *Reader) Text(limit int) string {
@@ -242,12 +246,12 @@ func (r *Reader) Unknown() {
 		r.read = false
 		r.Bytes()
 	case protowire.Fixed32Type, protowire.Fixed64Type:
-		n := protowire.ConsumeFieldValue(r.typ, r.rest)
+		n := protowire.ConsumeFieldValue(r.typ, r.b[r.at:])
 		if n < 0 {
 			r.Fail("truncated")
 			return
 		}
-		r.rest = r.rest[n:]
+		r.at += n
 	default:
 		r.Fail("groups are not allowed")
 	}
