@@ -68,7 +68,12 @@ func (s *State) encodedSize() int {
 // Decode reads what [State.Append] wrote. Kinds decode their own part when
 // they need it, so no registry is wanted. The state does not alias b.
 func Decode(collection string, entity id.ID, b []byte) (*State, error) {
-	s := &State{id: entity, collection: collection}
+	one := &struct {
+		State
+		tip [1]event.Tip // nearly all heads have one
+	}{}
+	s := &one.State
+	s.id, s.collection, s.head = entity, collection, one.tip[:0]
 	s.entries = make([]Entry, 0, min(pb.Count(b, 3), len(b)/minEntry))
 	r := pb.NewReader("state", b)
 	for r.Next() {
@@ -116,18 +121,19 @@ func (s *State) decodeEntry(outer *pb.Reader) {
 		return
 	}
 	s.entries = append(s.entries, Entry{})
-	e := &s.entries[n]
-	r := pb.NewReader("property", outer.Bytes())
+	e, b := &s.entries[n], outer.Bytes()
+	if n > 0 && e.read(b, &s.entries[n-1]) || n == 0 && e.read(b, nil) {
+		s.checkOrder(outer)
+		return
+	}
+	*e = Entry{}
+	r := pb.NewReader("property", b)
 	for r.Next() {
 		switch r.Num {
 		case 1:
 			e.Key = intern(r.Bytes())
 		case 2:
-			if kind := r.Bytes(); n > 0 && string(kind) == s.entries[n-1].Kind {
-				e.Kind = s.entries[n-1].Kind
-			} else {
-				e.Kind = intern(kind)
-			}
+			e.Kind = intern(r.Bytes())
 		case 3:
 			r.Fixed(e.Last[:])
 		case 4:
@@ -147,7 +153,44 @@ func (s *State) decodeEntry(outer *pb.Reader) {
 		outer.FailWith(err)
 		return
 	}
-	if n > 0 && s.entries[n-1].compare(e.Key, e.Kind) >= 0 {
-		outer.Fail("properties are not sorted and unique")
+	s.checkOrder(outer)
+}
+
+// checkOrder fails unless the last entry is greater than the one before.
+func (s *State) checkOrder(r *pb.Reader) {
+	if n := len(s.entries) - 1; n > 0 && s.entries[n-1].compare(s.entries[n].Key, s.entries[n].Kind) >= 0 {
+		r.Fail("properties are not sorted and unique")
 	}
+}
+
+// read is decodeEntry for what nearly every entry is: four fields and short
+// names. It returns false for everything else, of which e may hold a part.
+func (e *Entry) read(b []byte, before *Entry) bool {
+	if len(b) < 2 || b[0] != 1<<3|2 || b[1] >= 0x80 || len(b) < 4+int(b[1]) {
+		return false
+	}
+	key, b := b[2:2+b[1]], b[2+b[1]:]
+	if b[0] != 2<<3|2 || b[1] >= 0x80 || len(b) < 6+int(b[1])+id.Size {
+		return false
+	}
+	kind, b := b[2:2+b[1]], b[2+b[1]:]
+	if b[0] != 3<<3|2 || b[1] != id.Size {
+		return false
+	}
+	copy(e.Last[:], b[2:])
+	b = b[2+id.Size:]
+	if b[0] != 4<<3|2 || b[1] >= 0x80 || len(b) != 2+int(b[1]) {
+		return false
+	}
+	var err error
+	if e.Value, err = value.Decode(b[2:]); err != nil {
+		return false
+	}
+	if before != nil && string(kind) == before.Kind {
+		e.Kind = before.Kind
+	} else {
+		e.Kind = intern(kind)
+	}
+	e.Key = intern(key)
+	return true
 }

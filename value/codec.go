@@ -79,6 +79,9 @@ func contentSize(v Value) int {
 // may have written b, and [ErrInvalid] or [ErrJSON] where the bytes are well
 // formed but what they hold is not.
 func Decode(b []byte) (Value, error) {
+	if v, ok := decodeShort(b); ok {
+		return v, nil
+	}
 	v, err := decode(b, KindNull)
 	if err == nil {
 		err = Validate(v)
@@ -87,6 +90,32 @@ func Decode(b []byte) (Value, error) {
 		return Null, err
 	}
 	return v, nil
+}
+
+// decodeShort is Decode for what most values are, text of up to 127 bytes and
+// numbers. It returns false for everything else, and for what is malformed.
+func decodeShort(b []byte) (v Value, ok bool) {
+	if len(b) < 2 {
+		return Null, false
+	}
+	v.kind = Kind(b[0] >> 3)
+	switch typ := protowire.Type(b[0] & 7); {
+	case v.kind == KindString && typ == protowire.BytesType:
+		if b[1] >= 0x80 || int(b[1]) != len(b)-2 {
+			return Null, false
+		}
+		v.s = string(b[2:])
+		return v, validateText(v.s) == nil
+	case (v.kind == KindInt32 || v.kind == KindInt64) && typ == protowire.VarintType:
+		n, size := protowire.ConsumeVarint(b[1:])
+		x := protowire.DecodeZigZag(n)
+		v.n = uint64(x)
+		return v, size == len(b)-1 && size == protowire.SizeVarint(n) && (v.kind == KindInt64 || int64(int32(x)) == x)
+	case v.kind == KindFloat64 && typ == protowire.Fixed64Type && len(b) == 9:
+		v.n, _ = protowire.ConsumeFixed64(b[1:])
+		return v, Float64(math.Float64frombits(v.n)).n == v.n
+	}
+	return Null, false
 }
 
 // decode reads a value, or with elem not null an element of a list. What is

@@ -188,6 +188,11 @@ func (r *Reader) Bytes() []byte {
 // malformed.
 func Count(b []byte, num protowire.Number) (n int) {
 	for len(b) > 0 {
+		if short := byte(num)<<3 | 2; num < 16 && len(b) > 2 && b[0] == short && b[1] < 0x80 && int(b[1])+2 <= len(b) {
+			n++
+			b = b[2+b[1]:]
+			continue
+		}
 		got, typ, k := protowire.ConsumeTag(b)
 		if k < 0 || got > num {
 			return n
