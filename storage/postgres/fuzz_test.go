@@ -93,7 +93,7 @@ func FuzzPlan(f *testing.F) {
 		s := &snapshot{e: &Engine{schema: "s"}}
 		p := s.newPlan(sel, tables())
 		for _, part := range p.parts {
-			sql, args := p.sql("id, _state", part, true, p.limit())
+			sql, args := p.sql("id, _state", part, p.first(), p.limit())
 			if strings.Contains(sql, "\x00") || strings.Contains(sql, marker) {
 				t.Errorf("%s: %q", text, sql)
 			}

@@ -39,17 +39,20 @@ func (c *compiler) like(e *ankql.Like) (string, bool) {
 	if x.typ.Kind == value.KindJSON {
 		return "CASE jsonb_typeof(" + x.sql + ") WHEN 'string' THEN " + match(textIn(x)) + " ELSE " + unless(x, "FALSE") + " END", true
 	}
-	sql := "(" + match(x.sql) + ")"
 	if x.col != nil && !e.Fold && c.c.prefixed(x.col.key) {
-		// The range that an index can serve says nothing new.
-		if lo, hi := literalPrefix(pattern); lo != "" {
-			sql = "(" + prefixOf(x.col) + " >= " + c.arg(lo, "text") + " AND " + sql + ")"
+		// The range that an index can serve says nothing new, or all.
+		if lo, hi, whole := literalPrefix(pattern); lo != "" {
+			sql := prefixOf(x.col) + " >= " + c.arg(lo, "text")
 			if hi != "" {
-				sql = "(" + prefixOf(x.col) + " < " + c.arg(hi, "text") + " AND " + sql + ")"
+				sql += " AND " + prefixOf(x.col) + " < " + c.arg(hi, "text")
 			}
+			if !whole {
+				sql += " AND " + match(x.sql)
+			}
+			return "(" + sql + ")", true
 		}
 	}
-	return sql, true
+	return "(" + match(x.sql) + ")", true
 }
 
 // closed returns a pattern in which a backslash at the end stands for itself,
@@ -103,24 +106,33 @@ func foldedRegexp(pattern string) string {
 }
 
 // literalPrefix returns the range of what a pattern's beginning allows, of the
-// beginnings that indexes hold: from lo on, below hi if that is not empty.
-func literalPrefix(pattern string) (lo, hi string) {
+// beginnings that indexes hold: from lo on, below hi if that is not empty. whole
+// says that it is all that the pattern asks for.
+func literalPrefix(pattern string) (lo, hi string, whole bool) {
 	var head []rune
+	any := false // a % came
+	whole = true
 	tokens(pattern, func(r rune, wild bool) bool {
-		if wild || len(head) == prefixLen {
+		switch {
+		case wild && r == '%':
+			any = true
+		case wild || any || len(head) == prefixLen:
+			whole = false
 			return false
+		default:
+			head = append(head, r)
 		}
-		head = append(head, r)
 		return true
 	})
+	whole = whole && any
 	for k := len(head) - 1; k >= 0; k-- {
 		next := head[k] + 1
 		if next == 0xD800 { // surrogates are no characters
 			next = 0xE000
 		}
 		if next <= unicode.MaxRune {
-			return string(head), string(append(append([]rune{}, head[:k]...), next))
+			return string(head), string(append(append([]rune{}, head[:k]...), next)), whole
 		}
 	}
-	return string(head), ""
+	return string(head), "", whole
 }

@@ -31,9 +31,12 @@ func (c *compiler) terms(sel *ankql.Selection) ([]term, bool) {
 	return append(out, term{operand{sql: "id", typ: value.Type{Kind: value.KindID}}, &ankql.OrderTerm{Path: &ankql.Path{IsID: true}}}), true
 }
 
-// orderBy returns the text behind ORDER BY.
-func (c *compiler) orderBy(terms []term) string {
-	var parts []string
+// orderBy returns the text behind ORDER BY, and one for a limit by which an
+// index is in order where it holds the beginnings of texts: rows of which a
+// beginning is as long as the index holds have to be sorted again. It is the same
+// where there are none.
+func (c *compiler) orderBy(terms []term) (order, quick string) {
+	var parts, short []string
 	for _, t := range terms {
 		way := " ASC"
 		if t.Desc {
@@ -44,10 +47,13 @@ func (c *compiler) orderBy(terms []term) string {
 		}
 		if t.col != nil && c.c.prefixed(t.col.key) {
 			parts = append(parts, prefixOf(t.col)+way) // in which an index has them
+			short = append(short, prefixOf(t.col)+way)
+		} else {
+			short = append(short, t.sql+way)
 		}
 		parts = append(parts, t.sql+way)
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, ", "), strings.Join(short, ", ")
 }
 
 // after compiles what comes behind a cursor. The conditions are those of parts

@@ -25,6 +25,7 @@ type plan struct {
 	args    []any
 	rest    ankql.Expr // what of the predicate the evaluator decides
 	order   string     // "" when rows are sorted here
+	quick   string     // the order of an index that holds beginnings; see quickly
 	after   bool       // the cursor is left to the evaluator
 	odd     []string   // keys of columns that may not hold the value of some entities
 	exactly bool       // nothing but the limit is left
@@ -49,7 +50,7 @@ func (s *snapshot) newPlan(sel *ankql.Selection, c *collection) *plan {
 	attempt := *comp
 	attempt.used = maps.Clone(comp.used)
 	if terms, ok := attempt.terms(sel); ok {
-		p.order = attempt.orderBy(terms)
+		p.order, p.quick = attempt.orderBy(terms)
 		*comp = attempt
 		if sel.After != nil {
 			if parts, ok := attempt.after(terms, sel.After); ok {
@@ -79,14 +80,14 @@ const maxSQL = 1 << 20
 
 // sql returns the statement of one part, of at most limit rows if that is not
 // negative, and its parameters.
-func (p *plan) sql(columns string, part string, order bool, limit int) (string, []any) {
+func (p *plan) sql(columns, part, order string, limit int) (string, []any) {
 	where := p.where
 	if part != "" {
 		where = append(slices.Clone(where), "("+part+")")
 	}
 	sql := "SELECT " + columns + " FROM " + p.c.table + " WHERE " + strings.Join(where, " AND ")
-	if order && p.order != "" {
-		sql += " ORDER BY " + p.order
+	if order != "" {
+		sql += " ORDER BY " + order
 	}
 	if limit >= 0 {
 		sql += " LIMIT " + itoa(limit)
@@ -161,9 +162,59 @@ func (s *snapshot) scan(ctx context.Context, p *plan, yield func(*entity.State) 
 	return nil
 }
 
+// first returns the order in which rows are asked for first.
+func (p *plan) first() string {
+	if n := p.limit(); p.quick != p.order && n >= 0 && n <= pageSize {
+		return p.quick
+	}
+	return p.order
+}
+
+// quickly returns the rows of a part in the order of an index that holds
+// beginnings of texts, and sorts what has the same beginnings: PostgreSQL would
+// sort all of it, some rows at a time, though hardly any text is that long. It
+// returns false when rows behind the limit could be among the first.
+func (s *snapshot) quickly(ctx context.Context, p *plan, part string) (rows []*entity.State, ok bool, err error) {
+	sql, args := p.sql("id, _state", part, p.quick, p.limit())
+	err = s.each(ctx, sql, args, func(r pgx.Rows) error {
+		st, err := p.decode(r)
+		rows = append(rows, st)
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	long := func(st *entity.State) bool {
+		return slices.ContainsFunc(p.sel.Order, func(t ankql.OrderTerm) bool {
+			v := st.Value(t.Path.Key)
+			return p.c.prefixed(t.Path.Key) && !short(v)
+		})
+	}
+	if len(rows) == p.limit() && long(rows[len(rows)-1]) {
+		return nil, false, nil
+	}
+	for k := 0; k < len(rows); k++ {
+		start := k
+		for k < len(rows) && long(rows[k]) {
+			k++
+		}
+		slices.SortFunc(rows[start:k], func(a, b *entity.State) int { return p.sel.Compare(a, b) })
+	}
+	return rows, true, nil
+}
+
 // part calls f with the rows of a part, until it returns false.
 func (s *snapshot) part(ctx context.Context, p *plan, part string, f func(*entity.State) bool) error {
-	sql, args := p.sql("id, _state", part, true, p.limit())
+	if p.first() != p.order {
+		rows, ok, err := s.quickly(ctx, p, part)
+		if err != nil {
+			return err
+		}
+		if ok {
+			return hand(ctx, rows, f)
+		}
+	}
+	sql, args := p.sql("id, _state", part, p.order, p.limit())
 	r, err := s.open(ctx, sql, args)
 	if err != nil {
 		return err
@@ -195,13 +246,26 @@ func (s *snapshot) part(ctx context.Context, p *plan, part string, f func(*entit
 		} else {
 			r.keep()
 		}
-		for _, st := range page {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if !f(st) {
-				return nil
-			}
+		ended := false
+		err := hand(ctx, page, func(st *entity.State) bool {
+			ended = !f(st)
+			return !ended
+		})
+		if err != nil || ended {
+			return err
+		}
+	}
+	return nil
+}
+
+// hand calls f with rows, until it returns false or ctx ends.
+func hand(ctx context.Context, rows []*entity.State, f func(*entity.State) bool) error {
+	for _, st := range rows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !f(st) {
+			return nil
 		}
 	}
 	return nil
@@ -301,7 +365,7 @@ func (s *snapshot) Count(ctx context.Context, sel *ankql.Selection) (n int64, er
 		if left >= 0 {
 			left -= int(n)
 		}
-		sql, args := p.sql("1", part, false, left)
+		sql, args := p.sql("1", part, "", left)
 		err := s.each(ctx, "SELECT count(*) FROM ("+sql+") AS found", args, func(r pgx.Rows) error {
 			var found int64
 			err := r.Scan(&found)
@@ -330,7 +394,7 @@ func (s *snapshot) Explain(ctx context.Context, sel *ankql.Selection) (string, e
 	var b strings.Builder
 	line := func(parts ...string) { b.WriteString(strings.Join(parts, "") + "\n") }
 	for _, part := range p.parts {
-		sql, args := p.sql("id, _state", part, true, p.limit())
+		sql, args := p.sql("id, _state", part, p.first(), p.limit())
 		line("sql: ", sql)
 		err := s.each(ctx, "EXPLAIN "+sql, args, func(r pgx.Rows) error {
 			var text string
