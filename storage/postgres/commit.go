@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -249,6 +248,9 @@ func (e *Engine) commit(ctx context.Context, b *storage.Batch) (storage.Result, 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.opts.Outage)
 	defer cancel()
 	for {
+		if err := e.writing(ctx, func(conn *pgx.Conn) error { return e.enlist(ctx, conn) }); err != nil {
+			return storage.Result{}, err
+		}
 		var g *group
 		err := e.writing(ctx, func(conn *pgx.Conn) (err error) {
 			g, err = e.judged(ctx, conn, b)
@@ -298,6 +300,12 @@ func again(err error) bool {
 	return errors.Is(err, errAssumption)
 }
 
+// doubtError says that nobody knows what became of a batch, which must not be
+// tried again.
+type doubtError struct{ what string }
+
+func (e *doubtError) Error() string { return "ankurah: " + e.what }
+
 // wasApplied finds out what became of a batch whose connection was lost: it
 // returns nil if it was applied, else why the connection was lost. Then it
 // cannot be applied any more, since the number that it needs is spent.
@@ -309,13 +317,15 @@ func (e *Engine) wasApplied(ctx context.Context, why error) error {
 		return e.writing(ctx, func(conn *pgx.Conn) error {
 			// A transaction that is still under way holds the row, or will find
 			// it changed. Doing this twice changes nothing.
-			return conn.QueryRow(ctx, "UPDATE "+e.own("servers")+" SET batch = CASE WHEN batch = $2 THEN batch + 2 ELSE batch END WHERE incarnation = $1 RETURNING batch",
+			return conn.QueryRow(ctx, "UPDATE "+e.own("servers")+" SET batch = CASE WHEN batch = $2 THEN batch + 2 ELSE batch END, gone = NULL WHERE incarnation = $1 RETURNING batch",
 				e.incarnation, before).Scan(&now)
 		})
 	})
-	if err != nil {
-		// Not to be taken for a batch that may be tried again.
-		return fmt.Errorf("ankurah: %s: a commit was cut off (%v), and the database does not answer, so that what became of it cannot be seen: %v", e.location, why, err)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return &doubtError{e.location + ": a commit was cut off (" + why.Error() + "), and the row of this process was removed meanwhile, so that what became of it cannot be seen"}
+	case err != nil:
+		return &doubtError{e.location + ": a commit was cut off (" + why.Error() + "), and the database does not answer, so that what became of it cannot be seen: " + err.Error()}
 	}
 	e.batch = now
 	if now == before+1 {

@@ -47,7 +47,10 @@ func lost(err error) bool {
 	}
 	var refused *pgconn.ConnectError
 	var network net.Error
+	var doubt *doubtError
 	switch state := stateOf(err); {
+	case errors.As(err, &doubt):
+		return false
 	case errors.Is(err, storage.ErrInterrupted):
 		return true
 	case state != "":
@@ -121,8 +124,11 @@ func (e *Engine) lock(ctx context.Context, conn *pgx.Conn) error {
 	}
 	for attempt := 0; ; attempt++ {
 		var ok bool
-		if err := conn.QueryRow(ctx, try, lockWriter, e.schema).Scan(&ok); err != nil || ok {
+		if err := conn.QueryRow(ctx, try, lockWriter, e.schema).Scan(&ok); err != nil {
 			return err
+		}
+		if ok {
+			return e.lockServer(ctx, conn)
 		}
 		var holder uint32
 		err := all(ctx, conn, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"+
@@ -172,7 +178,7 @@ func (e *Engine) drop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = e.writer.Close(ctx) // what was on it is looked for
-	e.writer = nil
+	e.writer, e.enlisted = nil, false
 }
 
 // writing calls f with the writer; e.mu is held.

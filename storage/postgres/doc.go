@@ -15,12 +15,15 @@
 // Collection album is table album, with
 //
 //	id        uuid         the entity, as 16 bytes; ankurah_id(id) is its text
-//	…                      one column for each property, see below
 //	_rev      bigint       number of events in its history
-//	_head     bytea        its tips: 16 bytes ID and 32 bytes digest each
 //	_deleted  boolean      deleted entities stay, as their history does
+//	…                      one column for each property, see below
 //	_odd      text[]       properties whose value is not in their column
+//	_head     bytea        its tips: 16 bytes ID and 32 bytes digest each
 //	_state    bytea        the state: entity.State.Append
+//
+// in this order for the properties that are known when the table is made; later
+// ones come last.
 //
 // and table album_events with entity, rev, event (its ID), tx, made_at and body
 // (event.Event.Append). View album_view has the entities that exist, IDs as
@@ -37,7 +40,9 @@
 // would meet, or one is reserved, it ends in a hash of the whole name. The
 // tables that begin with _ankurah say which is which: _ankurah_collections,
 // _ankurah_columns, _ankurah_indexes. The others are _ankurah_txs, _claims,
-// _meta, _format and _servers, which has a row for each process that wrote here.
+// _meta, _format and _servers, which has a row for each process that writes
+// here: it goes when the process closes, or when a start finds that the process
+// has had no session for an hour.
 //
 // Tables may be read by anybody at any time, and must not be written.
 //
@@ -50,7 +55,9 @@
 // statement fails if they are not. Then the batch is judged again with its rows
 // locked, in the order of their IDs, and what conflicts is left out. The first
 // statement counts the batches of this process; when a connection is lost before
-// the answer came, the count says whether the batch was applied.
+// the answer came, the count says whether the batch was applied. The session that
+// writes holds an advisory lock of the process as well, by which others see that
+// it lives.
 //
 // Snapshots cost nothing while nothing is committed: their reads are single
 // statements, each valid if no commit has begun when its first row is there. A

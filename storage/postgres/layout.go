@@ -25,6 +25,7 @@ const formatVersion = 1
 var ownTables = []string{
 	`CREATE TABLE IF NOT EXISTS %[1]s._ankurah_format (version integer NOT NULL, catalog bigint NOT NULL)`,
 	`CREATE TABLE IF NOT EXISTS %[1]s._ankurah_servers (incarnation uuid PRIMARY KEY, batch bigint NOT NULL, started timestamptz NOT NULL DEFAULT now())`,
+	`ALTER TABLE %[1]s._ankurah_servers ADD COLUMN IF NOT EXISTS key integer, ADD COLUMN IF NOT EXISTS gone timestamptz`,
 	`CREATE TABLE IF NOT EXISTS %[1]s._ankurah_txs (tx uuid PRIMARY KEY, record bytea NOT NULL)`,
 	`CREATE TABLE IF NOT EXISTS %[1]s._ankurah_claims (hash bytea PRIMARY KEY, key bytea NOT NULL, entity uuid NOT NULL)`,
 	`CREATE TABLE IF NOT EXISTS %[1]s._ankurah_meta (key bytea PRIMARY KEY, value bytea NOT NULL)`,
@@ -76,7 +77,10 @@ func (e *Engine) layOut(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	return e.checkFormat(version)
+	if err := e.checkFormat(version); err != nil {
+		return err
+	}
+	return e.layOutServers(ctx, conn)
 }
 
 func (e *Engine) checkFormat(version int) error {

@@ -76,6 +76,7 @@ type Engine struct {
 	ghost       uint32     // backend of the writer before
 	incarnation [16]byte
 	batch       int64 // number of the last batch in _ankurah_servers
+	enlisted    bool  // the row there is known to be, as long as the writer is
 
 	state struct {
 		mu         sync.Mutex
@@ -100,6 +101,7 @@ const (
 	lockWriter = 0x616e6b75 // the session that writes
 	lockDefine = 0x616e6b76 // a transaction that changes tables
 	lockBuild  = 0x616e6b77 // the session that builds indexes
+	lockServer = 0x616e6b78 // the session that writes for one process; the other half is of its incarnation
 )
 
 // Open opens the store in the first schema of the URL's search_path and makes
@@ -158,7 +160,10 @@ func (e *Engine) open(ctx context.Context, url string) error {
 			return err
 		}
 	}
-	if _, err := conn.Exec(ctx, "INSERT INTO "+e.own("servers")+" VALUES ($1, 0)", e.incarnation); err != nil {
+	if err := e.enlist(ctx, conn); err != nil {
+		return err
+	}
+	if err := e.sweep(ctx, conn); err != nil {
 		return err
 	}
 	return e.reload(ctx, conn)
@@ -209,6 +214,9 @@ func (e *Engine) Close() error {
 	if e.writer != nil && !e.writer.IsClosed() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
+		if e.enlisted {
+			_ = e.delist(ctx, e.writer) // else somebody who starts later does it
+		}
 		err = e.writer.Close(ctx)
 	}
 	if e.pins != nil {
