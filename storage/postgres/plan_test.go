@@ -91,6 +91,8 @@ func TestPlans(t *testing.T) {
 		"equality":              {bind("code = ?", fmt.Sprintf("code %07d", middle)), "row_by_code", 1},
 		"in":                    {bind("code IN ('code 0000001', 'code 0000002', 'none')"), "row_by_code", 2},
 		"prefix":                {bind("code LIKE 'code 000012%'"), "row_by_code", 10},
+		"prefix and order":      {bind("code LIKE 'code 0000%' ORDER BY code LIMIT 5"), "row_by_code", 5},
+		"expression":            {bind("(group + 1) / 2 = 7"), "row_by_group,n desc", 40},
 		"range of text":         {bind("code >= ? AND code < ?", "code 0000100", "code 0000130"), "row_by_code", 30},
 		"range of numbers":      {bind("rating >= 100 AND rating < 101"), "row_by_rating", 8},
 		"between":               {bind("group BETWEEN 5 AND 6"), "row_by_group,n desc", 40},
@@ -114,6 +116,10 @@ func TestPlans(t *testing.T) {
 			}
 			if !strings.Contains(plan, "Index") || !strings.Contains(plan, c.uses) || strings.Contains(plan, "Seq Scan") {
 				t.Errorf("it does not use %s:\n%s", c.uses, plan)
+			}
+			// Backwards, IDs still go forwards.
+			if strings.Contains(name, "order") && name != "order backwards" && strings.Contains(plan, "Sort") {
+				t.Errorf("it sorts what comes in order:\n%s", plan)
 			}
 			n := 0
 			for _, err := range snap.Scan(t.Context(), c.sel) {
