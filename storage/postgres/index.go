@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -198,6 +200,11 @@ func (e *Engine) build(ctx context.Context, collection string, def schema.Index)
 		if _, err := conn.Exec(ctx, "CREATE INDEX CONCURRENTLY "+x.sql(c, columns)); err != nil {
 			return err
 		}
+		for _, sql := range x.statistics(e, c) {
+			if _, err := conn.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
 		// Of beginnings of texts the planner knows nothing before.
 		if _, err := conn.Exec(ctx, "ANALYZE "+c.table); err != nil {
 			return err
@@ -222,6 +229,22 @@ func (x *index) sql(c *collection, columns []string) string {
 	return quote(x.name) + " ON " + c.table + " (" + strings.Join(columns, ", ") + ", id) WHERE NOT _deleted"
 }
 
+// statistics returns what has the planner know how often values of the index's
+// expressions come: it does not look at what it knows of a partial index, and
+// would take each value for one of 200.
+func (x *index) statistics(e *Engine, c *collection) []string {
+	var out []string
+	for _, column := range x.layout(c) {
+		column = strings.TrimSuffix(column, " DESC")
+		if !strings.HasSuffix(column, ")") { // a column itself
+			continue
+		}
+		sum := sha256.Sum256([]byte(c.table + column))
+		out = append(out, "CREATE STATISTICS IF NOT EXISTS "+e.in("_ankurah_"+hex.EncodeToString(sum[:8]))+" ON ("+column+") FROM "+c.table)
+	}
+	return out
+}
+
 // extend builds the indexes again that were declared when some of their columns
 // were missing. It is part of adding columns, as a rule to an empty table.
 func (e *Engine) extend(ctx context.Context, tx pgx.Tx, c *collection) error {
@@ -230,7 +253,7 @@ func (e *Engine) extend(ctx context.Context, tx pgx.Tx, c *collection) error {
 		if !x.complete || len(columns) == x.columns {
 			continue
 		}
-		for _, sql := range []string{"DROP INDEX IF EXISTS " + e.in(x.name), "CREATE INDEX " + x.sql(c, columns)} {
+		for _, sql := range append([]string{"DROP INDEX IF EXISTS " + e.in(x.name), "CREATE INDEX " + x.sql(c, columns)}, x.statistics(e, c)...) {
 			if _, err := tx.Exec(ctx, sql); err != nil {
 				return err
 			}
