@@ -77,7 +77,7 @@ func shorten(all []section, memory []byte) ([]section, error) {
 	}
 	names, err := t.names()
 	if err == nil {
-		err = p.shortenCode(names, omitted(names))
+		err = p.shortenCode(names, omitted(names), t)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("wasmpack: the code of %s: %w", version, err)

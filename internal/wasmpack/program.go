@@ -150,11 +150,12 @@ func (p *program) write(all []section, start int64) []section {
 
 // shortenCode makes the functions of a program shorter, whose names are given
 // by their numbers.
-func (p *program) shortenCode(names []string, leftOut map[int][]byte) error {
+func (p *program) shortenCode(names []string, leftOut map[int][]byte, t *tables) error {
 	calls, err := p.reports(names)
 	if err != nil {
 		return err
 	}
+	places := map[int][]int64{}
 	for k := range p.own {
 		if body, omit := leftOut[k]; omit {
 			p.bodies[k] = body
@@ -165,6 +166,11 @@ func (p *program) shortenCode(names []string, leftOut map[int][]byte) error {
 			continue // it stays as it is
 		}
 		if err == nil {
+			if at := t.record(uint64(k)); t.ordinary(at) {
+				if old := f.renumber(calls, int64(t.entry+uint32(k))<<16, int64(t.u32(at+fieldDeferReturn))); old != nil {
+					places[k] = old
+				}
+			}
 			f.shorten(calls)
 			p.bodies[k], err = f.append(nil)
 		}
@@ -172,7 +178,7 @@ func (p *program) shortenCode(names []string, leftOut map[int][]byte) error {
 			return fmt.Errorf("function %d, %s: %w", k, names[k], err)
 		}
 	}
-	return nil
+	return t.renumber(places)
 }
 
 // neverReturn are the functions of the runtime that are called where something

@@ -34,7 +34,7 @@ const (
 	columnPC
 	columnData
 
-	fieldName, fieldDeferReturn, fieldStack, fieldPCs, fieldDatas = 4, 12, 16, 28, 43
+	fieldName, fieldDeferReturn, fieldStack, fieldPCs, fieldID, fieldDatas = 4, 12, 16, 28, 40, 43
 
 	bucketSize   = 20 // of findfunctab
 	bucketShift  = 4  // sixteen for each function
@@ -45,7 +45,7 @@ const (
 var columns = []column{
 	{columnFixed, 8, true},                // arguments
 	{columnFixed, fieldDeferReturn, true}, // where deferred calls return to
-	{columnFixed, 40, false},              // which function it is, of those that are special
+	{columnFixed, fieldID, false},         // which function it is, of those that are special
 	{columnFixed, 41, false},              // flags
 	{columnFixed, fieldStack, true},       // stack
 	{columnPC, 0, true}, {columnPC, 1, true}, {columnPC, 2, true}, {columnPC, 3, true},
@@ -87,8 +87,7 @@ func (t *tables) fold() (length int, err error) {
 		return 0, errors.New("there are no buckets")
 	}
 	count := uint64(t.count)
-	first := t.record(0)
-	t.firstRecord, t.entry = first, t.u32(first)
+	first := t.firstRecord
 	var short []byte
 	next := first
 	for k := range count {

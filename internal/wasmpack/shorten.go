@@ -331,9 +331,6 @@ func (s *shortener) entry(pc int64) int64 {
 	return s.outer
 }
 
-// pcBits are those of a program counter that say where in the function it is.
-const pcBits = 1<<16 - 1
-
 // returnAddresses keeps what is the same in all return addresses of the
 // function in a variable, whose number is the same in all functions.
 func (s *shortener) returnAddresses() {

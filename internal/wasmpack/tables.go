@@ -182,6 +182,8 @@ func (t *tables) strip() error {
 	if err := t.movePCs(slices.Concat(fields[:]...)); err != nil {
 		return err
 	}
+	t.firstRecord = t.record(0)
+	t.entry = t.u32(t.firstRecord)
 	if !inlined {
 		if err := t.moveNames(); err != nil {
 			return err
@@ -322,4 +324,22 @@ func (t *tables) names() ([]string, error) {
 		out[k] = string(t.memory[t.namesAt+name : t.namesAt+end])
 	}
 	return out, nil
+}
+
+// Which functions the runtime knows: most of them it takes for what they are,
+// and looks at program counters in them. Wrappers are as others.
+const (
+	idNormal  = 0
+	idWrapper = 23
+)
+
+// ordinary says whether a record is of a function whose program counters only
+// its own code and tables tell.
+func (t *tables) ordinary(record uint64) bool {
+	id := t.memory[record+fieldID]
+	if id != idNormal && id != idWrapper {
+		return false
+	}
+	pcs, datas := uint64(t.u32(record+fieldPCs)), uint64(t.memory[record+fieldDatas])
+	return datas <= inlineTree || t.u32(record+functionFixed+4*(pcs+inlineTree)) == none
 }
