@@ -3,6 +3,7 @@ package port
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -299,8 +300,11 @@ func (p *page) write() {
 	}
 }
 
-// drain sends until there is nothing to send.
+// drain sends until there is nothing to send. What a commit changed goes out
+// before the state of the node, which the page draws anew for: so who is about
+// to tell of a change goes first.
 func (p *page) drain() {
+	runtime.Gosched()
 	for {
 		frame, last := p.next()
 		if frame == nil {
@@ -330,15 +334,6 @@ func (p *page) next() (bytes []byte, last bool) {
 		case p.greeting || p.last:
 			p.writing = false
 			return nil, false
-		case p.fresh:
-			p.fresh = false
-			p.mu.Unlock() // the node's lock is taken before a page's
-			now := p.s.state(p.who)
-			p.mu.Lock()
-			if now != p.told {
-				p.told = now
-				return appendFrame(nil, &now), false
-			}
 		case len(p.updates) > 0 && (p.untaken < window || !p.updates[0].update):
 			f := p.updates[0]
 			p.updates = p.updates[1:]
@@ -357,6 +352,15 @@ func (p *page) next() (bytes []byte, last bool) {
 			}
 			p.mu.Lock()
 			p.updates = updates
+		case p.fresh:
+			p.fresh = false
+			p.mu.Unlock() // the node's lock is taken before a page's
+			now := p.s.state(p.who)
+			p.mu.Lock()
+			if now != p.told {
+				p.told = now
+				return appendFrame(nil, &now), false
+			}
 		default:
 			p.writing = false
 			return nil, false

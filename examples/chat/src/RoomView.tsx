@@ -25,7 +25,7 @@ export function RoomView({ room, me }: { room: Room; me: EntityId<"User"> }) {
   const last = messages.at(-1);
   useSeen(mine, last?.sent);
 
-  const list = useStickyScroll(messages.at(0)?.id, last?.id);
+  const list = useStickyScroll(messages.at(0)?.id);
   const earlier = Number(total?.["COUNT(*)"] ?? 0) - rows.length;
 
   const send = (text: string, again: (text: string) => void) => {
@@ -100,6 +100,8 @@ export function RoomView({ room, me }: { room: Room; me: EntityId<"User"> }) {
   );
 }
 
+const glance = 300; // ms that somebody looks at a message before it counts as read
+
 /** Notes how far the user has read, while they look. */
 function useSeen(mine: readonly Membership[], newest: Date | undefined) {
   const client = useClient();
@@ -112,29 +114,38 @@ function useSeen(mine: readonly Membership[], newest: Date | undefined) {
       noted.current = newest; // once: where it is refused, it would be for ever
       client.edit(Membership, behind, { seen: newest }).catch(() => {});
     };
-    note();
+    const timer = setTimeout(note, glance);
     document.addEventListener("visibilitychange", note);
-    return () => document.removeEventListener("visibilitychange", note);
+    return () => {
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", note);
+    };
   }, [client, behind, newest]);
 }
 
-/** Keeps the newest message in sight, and what the user looks at where it is when there are more above. */
-function useStickyScroll(first: string | undefined, last: string | undefined) {
+/**
+ * Keeps the newest message in sight, and what the user looks at where it is when there are more above. Who asks for
+ * sizes right after a change has the page laid out then and there, so it is the observer that looks at the end: it is
+ * called when that is done, before anybody sees it.
+ */
+function useStickyScroll(first: string | undefined) {
   const list = useRef<HTMLDivElement>(null);
   const before = useRef({ height: 0, first, atEnd: true });
   useLayoutEffect(() => {
     const box = list.current!;
     const { height, first: old, atEnd } = before.current;
-    if (atEnd) box.scrollTop = box.scrollHeight;
-    else if (old !== first) box.scrollTop += box.scrollHeight - height;
-    before.current = { height: box.scrollHeight, first, atEnd };
-  }, [first, last]);
+    before.current.first = first;
+    if (!atEnd && old !== first) box.scrollTop += box.scrollHeight - height;
+  }, [first]);
   useEffect(() => {
     const box = list.current!;
     const moved = () => {
       before.current.atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
     };
-    const resized = new ResizeObserver(() => before.current.atEnd && (box.scrollTop = box.scrollHeight));
+    const resized = new ResizeObserver(() => {
+      if (before.current.atEnd) box.scrollTop = box.scrollHeight;
+      before.current.height = box.scrollHeight;
+    });
     resized.observe(box);
     resized.observe(box.lastElementChild!);
     box.addEventListener("scroll", moved, { passive: true });

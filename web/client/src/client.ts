@@ -57,6 +57,7 @@ export type Snapshot = Record<string, unknown>;
 
 const fatal = ["unauthenticated", "version", "update", "principal"];
 const maxTransaction = 4 << 20;
+const again = 1000; // ms until a transaction is sent again that the node had no room for
 
 /** A page's end of a connection to a node: live queries and transactions. */
 export class Client {
@@ -310,8 +311,9 @@ export class Client {
         const { tx, code, text } = wire.readRefuse(body);
         const p = this.pending.find((p) => p.id === tx);
         const error = errorOf(code, text);
-        if (["closing", "overloaded", "not_ready"].includes(code)) break;
-        if (p) this.refuse(p, error);
+        if (code === "closing") break; // the next welcome has it sent again
+        if (code === "overloaded" || code === "not_ready") this.later(p);
+        else if (p) this.refuse(p, error);
         else if (!this.own.has(tx)) for (const f of this.refusals) call(() => f(error));
         break;
       }
@@ -375,6 +377,16 @@ export class Client {
     for (const f of this.refusals) call(() => f(error, p.tx));
     this.repaint(p.tx);
     this.flush();
+  }
+
+  /** Sends a transaction again in a while; that it arrives twice is all the same to the node. */
+  private later(p: Pending | undefined): void {
+    if (!p) return;
+    const timer = setTimeout(() => {
+      p.sent = false;
+      this.flush();
+    }, again);
+    (timer as { unref?(): void }).unref?.();
   }
 
   /** Sends what can be sent, in order. */

@@ -495,7 +495,24 @@ describe("connections", () => {
     expect(q.get().map((p) => p.title)).toEqual(["a", "b"]);
   });
 
-  test("an overloaded or closing node is asked again", async () => {
+  test.each(["overloaded", "not_ready"])("a node that says %s is asked again on the same connection", async (code) => {
+    vi.useFakeTimers();
+    const done = client.edit(Post, id(1), { title: "x" });
+    const { tx } = node.last(wire.COMMIT);
+    node.refuse(tx, code, "");
+    const sent = node.of(wire.COMMIT).length;
+    vi.advanceTimersByTime(900);
+    expect(node.of(wire.COMMIT)).toHaveLength(sent);
+    vi.advanceTimersByTime(200);
+    expect(node.of(wire.COMMIT)).toHaveLength(sent + 1);
+    expect(node.last(wire.COMMIT).tx).toEqual(tx);
+    node.ack(tx);
+    await done;
+    vi.advanceTimersByTime(10_000);
+    expect(node.of(wire.COMMIT)).toHaveLength(sent + 1);
+  });
+
+  test("a closing node is asked again", async () => {
     const { q, query } = watched("a");
     const done = client.edit(Post, id(1), { title: "x" });
     node.refuse(node.last(wire.COMMIT).tx, "closing", "");
