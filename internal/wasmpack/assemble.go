@@ -20,7 +20,7 @@ var words = map[string]struct {
 	"global": {opGlobalGet, true}, "put": {opGlobalSet, true}, "i32": {opI32Const, true},
 	"load": {0x28, false}, "load8": {0x2d, false}, "store": {0x36, false}, "store8": {0x3a, false},
 	"eqz": {opI32Eqz, false}, "eq": {0x46, false}, "lt": {0x49, false}, "ge": {0x4f, false},
-	"add": {opI32Add, false}, "sub": {opI32Sub, false}, "mul": {0x6c, false},
+	"add": {opI32Add, false}, "sub": {opI32Sub, false},
 	"and": {0x71, false}, "or": {0x72, false}, "xor": {0x73, false}, "shl": {0x74, false}, "shr": {0x76, false},
 }
 

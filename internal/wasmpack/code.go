@@ -4,11 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // The instructions that are looked at, as the binary format numbers them.
 const (
 	opUnreachable  = 0x00
+	opNop          = 0x01
 	opBlock        = 0x02
 	opLoop         = 0x03
 	opIf           = 0x04
@@ -41,7 +43,6 @@ const (
 	opF64Const     = 0x44
 	opI32Eqz       = 0x45
 	opI64Eqz       = 0x50
-	opFirstUnary   = 0x67
 	opI32Add       = 0x6a
 	opI32Sub       = 0x6b
 	opI64Add       = 0x7c
@@ -87,13 +88,29 @@ type localGroup struct {
 	kind  byte
 }
 
-const mostLabels = 1 << 16 // that are open at a time
+// What functions of the compiler stay far below of.
+const (
+	mostLabels = 1 << 16 // that are open at a time
+	mostBody   = 1 << 22 // bytes: each of them may be an instruction
+)
 
+// errUnknownInstruction says that a function is to stay as it is.
 var errUnknownInstruction = errors.New("an instruction is not known")
 
-// readFunction reads a body.
+// readFunction reads a body. Numbers of variables, functions and types, and
+// offsets are below 1<<32 then, and each branch is to a block that is open.
 func readFunction(body []byte) (*function, error) {
+	if len(body) > mostBody {
+		return nil, errUnknownInstruction
+	}
 	r := &reader{b: body}
+	number := func() int64 {
+		n := r.number()
+		if n > math.MaxUint32 {
+			r.fail(errLong)
+		}
+		return int64(uint32(n))
+	}
 	f := &function{}
 	for range r.number() {
 		f.locals = append(f.locals, localGroup{r.number(), r.byte()})
@@ -102,6 +119,7 @@ func readFunction(body []byte) (*function, error) {
 		}
 	}
 	open, next := []int64{0}, int64(1)
+	opened := []byte{opBlock} // what each of them is
 	label := func(depth uint64) int64 {
 		if depth >= uint64(len(open)) {
 			r.fail(errors.New("a branch leaves the function"))
@@ -120,10 +138,14 @@ func readFunction(body []byte) (*function, error) {
 			if in.align < 0x40 || in.align > 0x7f {
 				return nil, errUnknownInstruction // results of more than one value
 			}
-			open, next = append(open, next), next+1
+			open, opened, next = append(open, next), append(opened, op), next+1
 		case op == opElse:
+			if opened[len(opened)-1] != opIf {
+				return nil, errors.New("an else belongs to no if")
+			}
+			opened[len(opened)-1] = opElse
 		case op == opEnd:
-			open = open[:len(open)-1]
+			open, opened = open[:len(open)-1], opened[:len(opened)-1]
 		case op == opBr || op == opBrIf:
 			in.value = label(r.number())
 		case op == opBrTable:
@@ -131,12 +153,12 @@ func readFunction(body []byte) (*function, error) {
 				in.labels = append(in.labels, label(r.number()))
 			}
 		case op == opCall || op >= opLocalGet && op <= opGlobalSet:
-			in.value = int64(r.number())
+			in.value = number()
 		case op == opCallIndirect:
-			in.value = int64(r.number())
+			in.value = number()
 			in.align = r.byte()
 		case op >= opFirstLoad && op <= opLastStore:
-			in.align, in.value = r.byte(), int64(r.number())
+			in.align, in.value = r.byte(), number()
 		case op == opMemorySize || op == opMemoryGrow:
 			in.align = r.byte()
 		case op == opI32Const || op == opI64Const:
@@ -159,7 +181,7 @@ func readFunction(body []byte) (*function, error) {
 			case in.sub > subLastTruncation:
 				return nil, errUnknownInstruction
 			}
-		case op <= 1 || op == opReturn || op == opDrop || op == opSelect || op >= opI32Eqz && op <= opLastNumeric:
+		case op == opUnreachable || op == opNop || op == opReturn || op == opDrop || op == opSelect || op >= opI32Eqz && op <= opLastNumeric:
 		default:
 			return nil, errUnknownInstruction
 		}
@@ -181,24 +203,26 @@ func (f *function) append(b []byte) ([]byte, error) {
 		b = append(binary.AppendUvarint(b, group.count), group.kind)
 	}
 	open := []int64{0}
+	outside := map[int64]int{0: 0} // by label that is open: how many are around it
 	depth := func(label int64) (uint64, error) {
-		for k := len(open) - 1; k >= 0; k-- {
-			if open[k] == label {
-				return uint64(len(open) - 1 - k), nil
-			}
+		around, isOpen := outside[label]
+		if !isOpen {
+			return 0, fmt.Errorf("a branch goes to block %d from outside of it", label)
 		}
-		return 0, fmt.Errorf("a branch goes to block %d from outside of it", label)
+		return uint64(len(open) - 1 - around), nil
 	}
 	for _, in := range f.code {
 		b = append(b, in.op)
 		switch op := in.op; {
 		case op == opBlock || op == opLoop || op == opIf:
 			b = append(b, in.align)
+			outside[in.value] = len(open)
 			open = append(open, in.value)
 		case op == opEnd:
 			if len(open) == 0 {
 				return nil, errors.New("more blocks end than begin")
 			}
+			delete(outside, open[len(open)-1])
 			open = open[:len(open)-1]
 		case op == opBr || op == opBrIf:
 			n, err := depth(in.value)

@@ -6,8 +6,13 @@ import (
 	"fmt"
 )
 
-// maxMemory bounds the initial memory of programs that are packed.
-const maxMemory = 1 << 28
+// The initial memory of programs that are packed ends below maxMemory, and
+// below smallMemory or sparsest times as far as it is filled.
+const (
+	maxMemory   = 1 << 28
+	smallMemory = 1 << 24
+	sparsest    = 64
+)
 
 // minGap is how many zeros between two segments are left out. Zeros cost
 // next to nothing once compressed, a segment four bytes.
@@ -16,6 +21,7 @@ const minGap = 4096
 // readMemory returns the memory as the data section fills it, from address 0.
 func readMemory(body []byte) ([]byte, error) {
 	r := &reader{b: body}
+	most := int64(min(maxMemory, max(smallMemory, sparsest*len(body))))
 	var memory []byte
 	for k := range r.number() {
 		// An active segment of memory 0, at a constant address.
@@ -30,8 +36,8 @@ func readMemory(body []byte) ([]byte, error) {
 			return nil, fmt.Errorf("data segment %d: %w", k, r.err)
 		case end != 0x0b:
 			return nil, fmt.Errorf("data segment %d is not at a constant address", k)
-		case at < 0 || at+int64(len(data)) > maxMemory:
-			return nil, fmt.Errorf("data segment %d ends at %d, above the %d bytes that are packed", k, at+int64(len(data)), maxMemory)
+		case at < 0 || at+int64(len(data)) > most:
+			return nil, fmt.Errorf("data segment %d ends at %d, above the %d bytes that are packed", k, at+int64(len(data)), most)
 		}
 		if more := int(at) + len(data) - len(memory); more > 0 {
 			memory = append(memory, make([]byte, more)...)

@@ -16,7 +16,8 @@ func (e *ReleaseError) Error() string {
 }
 
 // Pack returns the module with its initial memory in few segments, its code
-// shorter, and without what only the texts of stack traces and debugging need.
+// shorter, and without what only the texts of stack traces, debugging and
+// profiles that it does not make need. A module that was packed stays as it is.
 // The error is a [ReleaseError] if it is of a release of Go that is not known.
 func Pack(wasm []byte) ([]byte, error) { return pack(wasm, shorten) }
 
@@ -54,33 +55,19 @@ func pack(wasm []byte, change func([]section, []byte) ([]section, error)) ([]byt
 	return writeModule(all), nil
 }
 
-// shorten makes code and tables shorter. What has a start function was made
-// shorter before.
+// shorten makes code and tables shorter. The linker writes no start function:
+// what has one was made shorter before.
 func shorten(all []section, memory []byte) ([]section, error) {
 	version := goVersion(all)
 	if !knownRelease(version) {
 		return nil, &ReleaseError{version}
 	}
-	p, err := readProgram(all)
-	if err != nil {
-		return nil, fmt.Errorf("wasmpack: reading the functions: %w", err)
-	}
-	if p.start {
+	if slices.ContainsFunc(all, func(s section) bool { return s.id == sectionStart }) {
 		return all, nil
 	}
-	t, err := findTables(memory)
-	if err == nil {
-		err = t.strip()
-	}
+	p, t, err := rewrite(all, memory)
 	if err != nil {
-		return nil, fmt.Errorf("wasmpack: the tables of %s: %w", version, err)
-	}
-	names, err := t.names()
-	if err == nil {
-		err = p.shortenCode(names, omitted(names), t)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("wasmpack: the code of %s: %w", version, err)
+		return nil, fmt.Errorf("wasmpack: what %s made: %w", version, err)
 	}
 	length, err := t.fold()
 	if err != nil {
@@ -91,4 +78,28 @@ func shorten(all []section, memory []byte) ([]section, error) {
 		return nil, fmt.Errorf("wasmpack: the start function: %w", err)
 	}
 	return p.write(all, start), nil
+}
+
+// rewrite returns the functions, shorter, and the memory's tables with what is
+// to be in them.
+func rewrite(all []section, memory []byte) (*program, *tables, error) {
+	p, err := readProgram(all)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the functions: %w", err)
+	}
+	t, err := findTables(memory)
+	if err == nil {
+		err = t.strip()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("the tables: %w", err)
+	}
+	names, err := t.names()
+	if err == nil {
+		err = p.shortenCode(names, omitted(names, t.mentioned()), t)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("the code: %w", err)
+	}
+	return p, t, nil
 }

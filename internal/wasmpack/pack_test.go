@@ -2,6 +2,7 @@ package wasmpack
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -9,19 +10,18 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // A packed program does what it did: it collects garbage, recovers, names
 // functions, and dies of what it died of. Only lines are missing.
 func TestPackedProgramsRun(t *testing.T) {
-	if _, err := exec.LookPath("node"); err != nil {
-		t.Fatal("Node.js is missing: install it from https://nodejs.org")
-	}
 	for _, flags := range []string{"", "all=-l"} {
-		linked := link(t, flags)
+		linked := link(t, "program", flags)
 		want, trace := run(t, linked)
-		if !strings.HasPrefix(want, "2001 1225 runtime error: index out of range [3] with length 0 outer: kept main.callers true") {
+		if !strings.HasPrefix(want, "2001 1225 runtime error: index out of range [3] with length 0 outer: kept main.callers true\n[main.unwound.func1 runtime.gopanic") {
 			t.Fatalf("the program as linked says %q %s", want, trace)
 		}
 		data, err := PackData(linked)
@@ -48,37 +48,69 @@ func TestPackedProgramsRun(t *testing.T) {
 	}
 }
 
-func link(t testing.TB, gcflags string) []byte {
+// Programs are linked once for all tests, by what they are linked from.
+var (
+	linkedMu sync.Mutex
+	linked   = map[[2]string][]byte{}
+)
+
+func link(t testing.TB, program, gcflags string) []byte {
 	t.Helper()
+	linkedMu.Lock()
+	defer linkedMu.Unlock()
+	key := [2]string{program, gcflags}
+	if wasm, done := linked[key]; done {
+		return wasm
+	}
 	file := filepath.Join(t.TempDir(), "program.wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-gcflags="+gcflags, "-o", file, "./testdata/program")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-gcflags="+gcflags, "-o", file, "./testdata/"+program)
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	linked, err := os.ReadFile(file)
+	wasm, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return linked
+	linked[key] = wasm
+	return wasm
 }
 
 // run returns what the program wrote before it died, and its stack then.
 func run(t *testing.T, wasm []byte) (said, trace string) {
 	t.Helper()
+	said, trace, status := runProgram(t, wasm)
+	if status != 2 {
+		t.Fatalf("the program ended with status %d, want 2: %s %s", status, said, trace)
+	}
+	return said, trace
+}
+
+func runProgram(t *testing.T, wasm []byte) (stdout, stderr string, status int) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "program.wasm")
 	if err := os.WriteFile(file, wasm, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var stdout, stderr bytes.Buffer
-	cmd := exec.Command("node", filepath.Join(goroot(t), "lib/wasm/wasm_exec_node.js"), file)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.Env = append(os.Environ(), "GODEBUG=")
+	return node(t, "GODEBUG=", filepath.Join(goroot(t), "lib/wasm/wasm_exec_node.js"), file)
+}
+
+// node runs Node.js with one more variable in its environment.
+func node(t *testing.T, variable string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a program may go on forever
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Env = append(os.Environ(), variable)
 	var exit *exec.ExitError
-	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 2 {
-		t.Fatalf("the program ended with %v, want exit status 2: %s %s", err, &stdout, &stderr)
+	if err := cmd.Run(); errors.As(err, &exit) {
+		status = exit.ExitCode()
+	} else if err != nil {
+		t.Fatalf("%v: install Node.js from https://nodejs.org", err)
 	}
-	return stdout.String(), stderr.String()
+	return out.String(), errs.String(), status
 }
 
 func goroot(t *testing.T) string {
@@ -90,22 +122,44 @@ func goroot(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// What is no module, is cut off or has been damaged is an error or another
-// module, never a panic.
-func TestDamagedModules(t *testing.T) {
-	linked := link(t, "all=-l")
-	all, err := readModule(linked)
+// Programs that ask for what others leave out have it.
+func TestPackedProgramsObserveThemselves(t *testing.T) {
+	for program, want := range map[string]string{"traced": "<nil> true true true\n", "blocked": "true true true true\n"} {
+		packed, err := Pack(link(t, program, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, trace, status := runProgram(t, packed); got != want || status != 0 {
+			t.Errorf("%s says %q and ends with %d, want %q: %s", program, got, status, want, trace)
+		}
+	}
+}
+
+// Settings of GODEBUG that print, or check, do nothing.
+func TestSettingsDoNothing(t *testing.T) {
+	packed, err := Pack(link(t, "program", "all=-l"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	wasm := writeModule(all)
-	for n := 0; n < len(wasm); n += 1 + len(wasm)/200 {
-		if _, err := Pack(wasm[:n]); err == nil && n > len(wasm)/2 {
-			t.Errorf("%d of %d bytes were packed", n, len(wasm))
-		}
+	file := filepath.Join(t.TempDir(), "program.wasm")
+	if err := os.WriteFile(file, packed, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	data := slices.IndexFunc(all, func(s section) bool { return s.id == sectionData })
-	memory, err := readMemory(all[data].body)
+	said, trace, status := node(t, "GODEBUG=gctrace=2,scavtrace=1,schedtrace=1,gccheckmark=1,checkfinalizers=1,tracebackancestors=5",
+		filepath.Join(goroot(t), "lib/wasm/wasm_exec_node.js"), file)
+	if !strings.HasPrefix(said, "2001 1225") || status != 2 || !strings.Contains(trace, "nil pointer dereference") {
+		t.Errorf("the program says %q and ends with %d: %s", said, status, trace)
+	}
+}
+
+// read returns a program's sections, its memory and the tables in it.
+func read(t testing.TB, wasm []byte) ([]section, []byte, *tables) {
+	t.Helper()
+	all, err := readModule(wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := readMemory(all[slices.IndexFunc(all, func(s section) bool { return s.id == sectionData })].body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,18 +167,50 @@ func TestDamagedModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for k := range uint64(300) {
+	return all, memory, tables
+}
+
+// What is no module, is cut off or has been damaged is an error or another
+// module, never a panic.
+func TestDamagedModules(t *testing.T) {
+	all, memory, tables := read(t, link(t, "program", "all=-l"))
+	wasm := writeModule(all)
+	for n := 0; n < len(wasm); n += 1 + len(wasm)/50 {
+		if _, err := Pack(wasm[:n]); err == nil && n > len(wasm)/2 {
+			t.Errorf("%d of %d bytes were packed", n, len(wasm))
+		}
+	}
+	for k := range uint64(60) {
 		damaged := bytes.Clone(memory)
 		at := tables.listAt + k*7919%tables.listLen
 		damaged[at] ^= 0x80 | byte(k)
 		damaged[tables.pcAt+k*6007%tables.pcLen] ^= 0xff
-		_, _ = shorten(all, damaged) // either it does not notice, or it says so
+		if k%10 == 0 {
+			_, _ = shorten(all, damaged) // either it does not notice, or it says so
+		} else {
+			_ = foldTables(damaged)
+		}
 	}
 	damaged := bytes.Clone(memory)
 	copy(damaged[tables.listAt+4:], []byte{0xff, 0xff, 0xff, 0xff})
 	if _, err := shorten(all, damaged); err == nil {
 		t.Error("a record far outside of the tables was not noticed")
 	}
+}
+
+// foldTables does what shorten does to a program's memory.
+func foldTables(memory []byte) error {
+	tables, err := findTables(memory)
+	if err == nil {
+		err = tables.strip()
+	}
+	if err == nil {
+		_, err = tables.names()
+	}
+	if err == nil {
+		_, err = tables.fold()
+	}
+	return err
 }
 
 // A release whose tables are not known is left alone, and named.
@@ -155,6 +241,7 @@ func TestRefusedModules(t *testing.T) {
 		"names data segments": {memory, {sectionDataCount, []byte{1}}, data},
 		"memory is another's": {data},
 		"two data sections":   {memory, data, data},
+		"above the 16777216":  {memory, {sectionData, []byte{1, 0, 0x41, 0x80, 0x80, 0x80, 0x10, opEnd, 4, 'd', 'a', 't', 'a'}}},
 		"constant address of": {memory, {sectionData, []byte{1, 1, 4, 'd', 'a', 't', 'a'}}},
 	} {
 		if _, err := PackData(writeModule(all)); err == nil || !strings.Contains(err.Error(), want) {
@@ -170,18 +257,7 @@ func TestRefusedModules(t *testing.T) {
 // Whatever is wrong with the tables of a program, packing either says so or
 // changes nothing but them.
 func FuzzTables(f *testing.F) {
-	all, err := readModule(link(f, "all=-l"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	linked, err := readMemory(all[slices.IndexFunc(all, func(s section) bool { return s.id == sectionData })].body)
-	if err != nil {
-		f.Fatal(err)
-	}
-	tables, err := findTables(linked)
-	if err != nil {
-		f.Fatal(err)
-	}
+	_, linked, tables := read(f, link(f, "program", "all=-l"))
 	from := uint64(bytes.Index(linked, []byte{0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8}))
 	f.Add([]byte{})
 	f.Add([]byte{0, 0, 0, 8, 1, 0, 0, 0, 9, 0xff})  // the number of functions
@@ -196,14 +272,7 @@ func FuzzTables(f *testing.F) {
 			memory[at%uint64(len(memory))] ^= changes[4]
 		}
 		before := bytes.Clone(memory)
-		tables, err := findTables(memory)
-		if err == nil {
-			err = tables.strip()
-		}
-		if err == nil {
-			_, err = tables.fold()
-		}
-		if err == nil && (!bytes.Equal(memory[:tables.namesAt], before[:tables.namesAt]) || !bytes.Equal(memory[tables.bucketsEnd:], before[tables.bucketsEnd:])) {
+		if err := foldTables(memory); err == nil && (!bytes.Equal(memory[:tables.namesAt], before[:tables.namesAt]) || !bytes.Equal(memory[tables.bucketsEnd:], before[tables.bucketsEnd:])) {
 			t.Error("something else was changed")
 		}
 	})

@@ -15,7 +15,6 @@ type program struct {
 
 	types, declared, globals         []byte // entries of their sections, as they are written
 	typeCount, declCount, globalsNow uint64
-	start                            bool // the module has a start function
 	bodies                           [][]byte
 }
 
@@ -71,7 +70,6 @@ func readProgram(all []section) (*program, error) {
 		}
 		*into.entries, *into.count = slices.Clone(r.b), n
 	}
-	p.start = slices.ContainsFunc(all, func(s section) bool { return s.id == sectionStart })
 	code, n, err := body(sectionCode)
 	if err != nil {
 		return nil, err
@@ -149,9 +147,12 @@ func (p *program) write(all []section, start int64) []section {
 }
 
 // shortenCode makes the functions of a program shorter, whose names are given
-// by their numbers.
+// by their numbers, and leaves some out.
 func (p *program) shortenCode(names []string, leftOut map[int][]byte, t *tables) error {
-	calls, err := p.reports(names)
+	if len(names) != p.own {
+		return fmt.Errorf("there are %d functions, and %d have names", p.own, len(names))
+	}
+	calls, err := p.reports(names, t.inlined)
 	if err != nil {
 		return err
 	}
@@ -179,57 +180,4 @@ func (p *program) shortenCode(names []string, leftOut map[int][]byte, t *tables)
 		}
 	}
 	return t.renumber(places)
-}
-
-// neverReturn are the functions of the runtime that are called where something
-// went wrong or the stack is full, and whose callers do not go on: they unwind
-// WebAssembly's stack.
-var neverReturn = []string{
-	"sigpanic", "morestack", "morestack_noctxt", "gopanic", "throw", "fatal",
-	"goPanicIndex", "goPanicIndexU", "goPanicSliceAlen", "goPanicSliceAlenU", "goPanicSliceAcap", "goPanicSliceAcapU",
-	"goPanicSliceB", "goPanicSliceBU", "goPanicSlice3Alen", "goPanicSlice3AlenU", "goPanicSlice3Acap", "goPanicSlice3AcapU",
-	"goPanicSlice3B", "goPanicSlice3BU", "goPanicSlice3C", "goPanicSlice3CU", "goPanicSliceConvert",
-	"panicdivide", "panicshift", "panicoverflow", "panicfloat", "panicdottypeE", "panicdottypeI", "panicnildottype", "panicwrap",
-}
-
-// nilCheck is called where a pointer is nil. What the runtime does then does
-// not depend on where in the function that was.
-const nilCheck = "runtime.sigpanic"
-
-// calls are those that get shorter.
-type calls struct {
-	panics  map[int64]panicCall // by the function that does not return
-	helpers map[int64]bool      // those of panics
-}
-
-// panicCall is what to call in place of a function that does not return.
-type panicCall struct {
-	helper   int64 // takes the return address
-	anywhere bool  // in the calling function
-}
-
-// reports adds a function for each one that does not return, which stores the
-// return address that it is given, calls the other one and returns what it
-// does.
-func (p *program) reports(names []string) (*calls, error) {
-	kind := p.addType([]byte{typeI64}, []byte{typeI32})
-	out := &calls{map[int64]panicCall{}, map[int64]bool{}}
-	for k, name := range names {
-		if !slices.ContainsFunc(neverReturn, func(n string) bool { return name == "runtime."+n }) {
-			continue
-		}
-		const address, sp = 0, 1
-		called := int64(p.imports + k)
-		helper, err := p.addFunction(kind, &function{locals: []localGroup{{1, typeI32}}, code: []instruction{
-			{op: opGlobalGet, value: globalSP}, {op: opI32Const, value: 8}, {op: opI32Sub}, {op: opLocalTee, value: sp}, {op: opGlobalSet, value: globalSP},
-			{op: opLocalGet, value: sp}, {op: opLocalGet, value: address}, {op: opI64Store, align: 3},
-			{op: opI32Const}, {op: opCall, value: called}, {op: opEnd},
-		}})
-		if err != nil {
-			return nil, err
-		}
-		out.panics[called] = panicCall{helper, name == nilCheck}
-		out.helpers[helper] = true
-	}
-	return out, nil
 }

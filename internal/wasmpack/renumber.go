@@ -18,7 +18,7 @@ const pcBits = 1<<16 - 1
 
 // renumber gives new numbers to the places in a function, whose first program
 // counter is base, and returns the old ones of those that have a new one: the
-// first has 1, the next 2. It returns nil and changes nothing if the function
+// first has 1, the next 2. It returns nil and numbers nothing if the function
 // says of places what is not understood.
 func (f *function) renumber(calls *calls, base, deferReturn int64) []int64 {
 	s := &shortener{function: f, calls: calls}
@@ -184,12 +184,14 @@ func (r runs) value(pc int64) int32 {
 	return r[len(r)-1].value
 }
 
-// at returns what holds at 0 and at places, as they are numbered anew. What is
-// before a place is asked for at the number before its own: most of what the
-// runtime asks for are values of a call, and it knows the place behind it.
+// at returns what holds at places, as they are numbered anew. What is before a
+// place is asked for at the number before its own: most of what the runtime asks
+// for are values of a call, and it knows the place behind it. Where a function
+// starts it does not ask for them. What the stack is it asks for at the place
+// itself, and at 0 and 1, where nil checks are said to be.
 func (r runs) at(places []int64, before bool) runs {
 	var values []int32
-	if !before {
+	if !before || len(places) == 0 {
 		values = append(values, r.value(0))
 	}
 	for _, place := range places {
@@ -198,8 +200,8 @@ func (r runs) at(places []int64, before bool) runs {
 		}
 		values = append(values, r.value(place))
 	}
-	if len(values) == 0 {
-		values = append(values, r.value(0))
+	if !before && len(places) == 0 {
+		values = append(values, r.value(1)) // the frame is there
 	}
 	var out runs
 	for k, v := range values {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // What the runtime finds functions with is regular, but no compressor sees
@@ -105,15 +104,15 @@ func (t *tables) fold() (length int, err error) {
 	if next > t.listAt+t.listLen {
 		return 0, errors.New("the last record is too long")
 	}
-	expected := int32(0)
+	expected := uint32(0)
 	for k := range count {
-		name := int32(t.u32(t.record(k) + fieldName))
-		short = binary.AppendUvarint(short, zigzag(name-expected))
+		name := t.u32(t.record(k) + fieldName)
+		short = binary.AppendUvarint(short, zigzag(int32(name-expected)))
 		end, err := t.nameEnd(uint64(name))
 		if err != nil {
 			return 0, err
 		}
-		expected = int32(end) + 1
+		expected = uint32(end) + 1
 	}
 	for _, c := range columns {
 		seen := map[uint32]uint64{}
@@ -172,7 +171,7 @@ func (t *tables) bucketCount() uint64 {
 	return (t.bucketsEnd - t.buckets - 4 + bucketSize - 1) / bucketSize
 }
 
-// unfold is what the start function does, in Go.
+// unfold is what the start function does (see start.go), in Go.
 func (t *tables) unfold(length int) {
 	r := &reader{b: bytes.Clone(t.memory[t.buckets : t.buckets+uint64(length)])}
 	number := func() uint32 { return uint32(r.number()) }
@@ -220,122 +219,4 @@ func (t *tables) unfold(length int) {
 	for k := range t.bucketCount() {
 		t.setU32(t.buckets+k*bucketSize, uint32(k>>bucketShift))
 	}
-}
-
-// addUnfold adds the start function that does what unfold does, with two that
-// it calls, and returns its number.
-func (t *tables) addUnfold(p *program, length int) (int64, error) {
-	given := map[string]int64{
-		"count": int64(t.count), "entry": int64(t.entry), "list": int64(t.listAt), "first": int64(t.firstRecord), "names": int64(t.namesAt),
-		"buckets": int64(t.buckets), "bucketCount": int64(t.bucketCount()), "seen": int64(t.buckets) + (int64(length)+3)&^3,
-		"bucketSize": bucketSize, "bucketShift": bucketShift, "fixed": functionFixed, "name": fieldName, "pcs": fieldPCs, "datas": fieldDatas,
-		"at": p.addGlobal(int64(t.buckets)),
-	}
-	for _, f := range []struct {
-		name            string
-		params, locals  string
-		result          []byte
-		text            string
-		columnsFollowed bool
-	}{
-		{"next", "", "value shift byte", []byte{typeI32}, `
-			loop more
-				global at  load8  tee byte  i32 127  and  get shift  shl  get value  or  set value
-				get shift  i32 7  add  set shift
-				global at  i32 1  add  put at
-				get byte  i32 128  and  br_if more
-			end
-			get value`, false},
-		{"difference", "", "value", []byte{typeI32}, `
-			call next  tee value  i32 1  shr  i32 0  get value  i32 1  and  sub  xor`, false},
-		{"column", "kind field wide", "k record place last value known", nil, `
-			loop functions
-				i32 list  get k  i32 3  shl  add  i32 4  add  load  i32 list  add  set record
-				block absent
-					block found
-						get record  get field  add  set place
-						get kind  eqz  br_if found
-						get record  i32 fixed  add  get field  i32 2  shl  add  set place
-						get kind  i32 1  eq  if values
-							get field  get record  i32 pcs  add  load  ge  br_if absent
-							br found
-						end
-						get field  get record  i32 datas  add  load8  ge  br_if absent
-						get place  get record  i32 pcs  add  load  i32 2  shl  add  set place
-					end
-					call next  tee value  eqz  if new
-						get last  call difference  add  set last
-						i32 seen  get known  i32 2  shl  add  get last  store
-						get known  i32 1  add  tee known  set value
-					end
-					i32 seen  get value  i32 1  sub  i32 2  shl  add  load  set value
-					get wide  if whole
-						get place  get value  store
-					else
-						get place  get value  store8
-					end
-				end
-				get k  i32 1  add  tee k  i32 count  lt  br_if functions
-			end`, false},
-		{"unfold", "", "k record name places", nil, `
-			i32 first  set record
-			loop records
-				i32 list  get k  i32 3  shl  add  tee places  i32 entry  get k  add  store
-				get places  i32 4  add  get record  i32 list  sub  store
-				get record  i32 entry  get k  add  store
-				get record  i32 pcs  add  call next  tee places  store
-				get record  i32 datas  add  call next  tee name  store8
-				get record  get places  get name  add  i32 2  shl  add  i32 fixed  add  i32 7  add  i32 -8  and  set record
-				get k  i32 1  add  tee k  i32 count  lt  br_if records
-			end
-			i32 0  set k
-			i32 names  set name
-			loop functions
-				i32 list  get k  i32 3  shl  add  i32 4  add  load  i32 list  add  i32 name  add
-				get name  call difference  add  tee name  i32 names  sub  store
-				loop letters
-					get name  load8  get name  i32 1  add  set name  br_if letters
-				end
-				get k  i32 1  add  tee k  i32 count  lt  br_if functions
-			end`, true},
-	} {
-		fn := assemble(f.params, f.locals, f.text, given)
-		if f.columnsFollowed {
-			fn.code = fn.code[:len(fn.code)-1]
-			for _, c := range columns {
-				wide := int64(0)
-				if c.wide {
-					wide = 1
-				}
-				fn.code = append(fn.code, instruction{op: opI32Const, value: int64(c.kind)}, instruction{op: opI32Const, value: int64(c.at)},
-					instruction{op: opI32Const, value: wide}, instruction{op: opCall, value: given["column"]})
-			}
-			fn.code = append(fn.code, assemble(f.params, f.locals, `
-				i32 buckets  set name
-				loop clearing
-					get name  i32 0  store8
-					get name  i32 1  add  tee name  i32 bucketsEnd  lt  br_if clearing
-				end
-				i32 0  set k
-				i32 buckets  set name
-				loop filling
-					get name  get k  i32 bucketShift  shr  store
-					get name  i32 bucketSize  add  set name
-					get k  i32 1  add  tee k  i32 bucketCount  lt  br_if filling
-				end`, map[string]int64{
-				"buckets": int64(t.buckets), "bucketsEnd": int64(t.bucketsEnd), "bucketCount": int64(t.bucketCount()),
-				"bucketSize": bucketSize, "bucketShift": bucketShift,
-			}).code...)
-		}
-		var params []byte
-		for range strings.Fields(f.params) {
-			params = append(params, typeI32)
-		}
-		n, err := p.addFunction(p.addType(params, f.result), fn)
-		if err != nil {
-			return 0, err
-		}
-		given[f.name] = n
-	}
-	return given["unfold"], nil
 }

@@ -52,6 +52,7 @@ type tables struct {
 	buckets, bucketsEnd uint64 // what functions are found with first
 	firstRecord         uint64
 	entry               uint32 // of the first function, the others count on
+	inlined             bool   // whether some functions are in others
 }
 
 func (t *tables) u32(at uint64) uint32       { return binary.LittleEndian.Uint32(t.memory[at:]) }
@@ -116,7 +117,7 @@ func tablesAt(memory []byte, header uint64) (found []*tables) {
 		t.listAt, t.listLen = field(12), field(13)
 		t.funcdata, t.follow = field(18+21), field(18)
 		t.buckets, t.bucketsEnd = field(18), field(18+22)
-		if agrees && count < 1<<24 && field(16) == count+1 &&
+		if agrees && count > 0 && count < 1<<24 && t.filesAt <= t.filesEnd && field(16) == count+1 &&
 			t.pcAt+t.pcLen <= t.listAt && t.listAt+t.listLen <= t.funcdata && t.funcdata <= t.follow && t.follow <= uint64(len(memory)) &&
 			t.buckets <= t.bucketsEnd && t.bucketsEnd <= uint64(len(memory)) {
 			t.count = int(count)
@@ -130,7 +131,6 @@ func (t *tables) strip() error {
 	var fields [1 + mostPCs][]uint64 // where offsets of values that stay are: of the stack, and others
 	layouts := map[uint32]bool{}     // of arguments
 	kept := map[uint32]bool{}        // other data of functions
-	inlined := false                 // whether some are in others
 	// Records follow the list, which has an end behind its last function, and
 	// each other in its order.
 	free := uint64(t.count)*entrySize + 4
@@ -174,7 +174,7 @@ func (t *tables) strip() error {
 				t.setU32(field, none)
 			default:
 				kept[data] = true
-				inlined = inlined || i == inlineTree
+				t.inlined = t.inlined || i == inlineTree
 			}
 		}
 	}
@@ -184,7 +184,7 @@ func (t *tables) strip() error {
 	}
 	t.firstRecord = t.record(0)
 	t.entry = t.u32(t.firstRecord)
-	if !inlined {
+	if !t.inlined && !t.mentioned()[longNames] {
 		if err := t.moveNames(); err != nil {
 			return err
 		}
@@ -283,6 +283,10 @@ func (t *tables) layout(at uint64) ([]byte, error) {
 	return nil, fmt.Errorf("the layout of arguments at %d does not end", at)
 }
 
+// longNames is what profiles ask for names that tell what generic functions are
+// made for.
+const longNames = "runtime/pprof.runtime_FrameSymbolName"
+
 // moveNames leaves out of the names of functions what a generic one is made
 // for, as stack traces do: f[...]. Names then follow each other in the order
 // of the functions.
@@ -324,6 +328,16 @@ func (t *tables) names() ([]string, error) {
 		out[k] = string(t.memory[t.namesAt+name : t.namesAt+end])
 	}
 	return out, nil
+}
+
+// mentioned returns the names of all functions, and of those that are nowhere
+// else than in others.
+func (t *tables) mentioned() map[string]bool {
+	out := map[string]bool{}
+	for name := range bytes.SplitSeq(t.memory[t.namesAt:t.namesEnd], []byte{0}) {
+		out[string(name)] = true
+	}
+	return out
 }
 
 // Which functions the runtime knows: most of them it takes for what they are,
