@@ -81,10 +81,16 @@ test-race: postgres-installed
 	go test -race -short ./internal/sim
 	go test -race ./signal ./internal/core ./internal/reactor ./entity ./storage/memory ./transport/... ./port ./ankurahtest -short
 
-# The same packages as WebAssembly, under Node.js.
+# The same packages as WebAssembly, under Node.js, built and packed as the
+# programs of browsers are; and what dials, whose test reads lines of stacks,
+# as it is linked. How often something allocates is another matter where no
+# function is put into another.
 test-wasm:
 	GOOS=js GOARCH=wasm go build .
-	PATH="$$PATH:$$(go env GOROOT)/lib/wasm" GOOS=js GOARCH=wasm go test -short $(PURE) ./transport/wsclient
+	go build -o $(CACHE)/ankurah-wasm ./cmd/ankurah-wasm
+	PACK=$(CURDIR)/$(CACHE)/ankurah-wasm GOOS=js GOARCH=wasm go test -short -gcflags=all=-l -skip NoAllocations \
+		-exec "node --stack-size=8192 $(CURDIR)/web/test/packed.mjs" $(PURE)
+	PATH="$$PATH:$$(go env GOROOT)/lib/wasm" GOOS=js GOARCH=wasm go test -short ./transport/wsclient
 
 # The TypeScript packages: types, and tests against the Go server.
 test-web: web/node_modules
