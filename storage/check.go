@@ -70,6 +70,11 @@ func CheckHead(collection string, entity id.ID, have, want event.Head) error {
 	return &ConflictError{Collection: collection, Entity: entity, Why: why}
 }
 
+// Recorded returns the conflict of a transaction that has a record already.
+func Recorded(tx event.TxID) *ConflictError {
+	return &ConflictError{Why: "there is a record of transaction " + tx.String() + " already"}
+}
+
 // LeftOut is the transactions of a batch that were left out, and what they would
 // have led to. Made upon that, another one has to be left out as well: also where the
 // store holds just that, since another process has committed the same

@@ -98,7 +98,7 @@ type Batch struct {
 // Tx is one transaction: it is applied whole or not at all.
 type Tx struct {
 	ID     event.TxID
-	Record []byte // kept under ID for [Snapshot.Tx]; empty: no record is kept
+	Record []byte // kept under ID for [Snapshot.Tx]; empty: no record is kept. On a shared store there must be none yet
 
 	// After are transactions without which this one makes no sense: it is left
 	// out with them when they are in the same batch.

@@ -123,3 +123,45 @@ func DecodeRecord(b []byte) ([]Touched, error) {
 	}
 	return out, r.Err()
 }
+
+// MaxFenceText is the greatest length of a fence's text, in bytes.
+const MaxFenceText = 1024
+
+// Fence is kept in place of the record of a transaction that was refused while
+// another process may have had it in hand: none can store it any more.
+type Fence struct {
+	Code string // why, in a word
+	Text string // and in a sentence
+}
+
+// AppendFence appends a fence, which is a record of a transaction with code (2)
+// and text (3) in place of entities.
+func AppendFence(b []byte, f Fence) []byte {
+	b = pb.AppendBytes(b, 2, f.Code)
+	return pb.AppendBytes(b, 3, f.Text)
+}
+
+// DecodeFence reads a fence; nil when the record is that of a transaction that
+// was stored.
+func DecodeFence(b []byte) (*Fence, error) {
+	if len(b) == 0 || b[0] != fenceTag {
+		return nil, nil
+	}
+	f := &Fence{}
+	r := pb.NewReader("fence", b)
+	for r.Next() {
+		switch r.Num {
+		case 2:
+			f.Code = r.Text(event.MaxName)
+		case 3:
+			f.Text = r.Text(MaxFenceText)
+		default:
+			r.Unknown()
+		}
+	}
+	r.Require(2, 3)
+	return f, r.Err()
+}
+
+// fenceTag is the first byte of a fence: that of its code.
+const fenceTag = 2<<3 | 2

@@ -16,6 +16,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(key, AppendProgress(nil, 3, 1<<40))
 	f.Add(key[:len(key)-1], AppendProgress(nil, 3, 1<<40)[:15])
 	f.Add([]byte{}, AppendTouched(AppendTouched(nil, Touched{"album", i, 1, 3}), Touched{"artist", i, 2, 2}))
+	f.Add([]byte{}, AppendFence(nil, Fence{"denied", "no"}))
 	p := Place{i, 3}
 	f.Add(AppendFeedKey(nil, p), AppendEntry(nil, event.TxID{9}, 1<<40))
 	f.Add(AppendFeedKey(nil, p), make([]byte, 16))
@@ -43,6 +44,14 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("position %x %x comes back otherwise", key, val)
 			}
 		}
+		if fence, err := DecodeFence(val); fence != nil && err == nil {
+			if again, err := DecodeFence(AppendFence(nil, *fence)); err != nil || *again != *fence {
+				t.Errorf("fence %x comes back otherwise: %v", val, err)
+			}
+			if _, err := DecodeRecord(val); err == nil {
+				t.Errorf("fence %x is a record, too", val)
+			}
+		}
 		touched, err := DecodeRecord(val)
 		if err != nil {
 			return
@@ -59,4 +68,25 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("record %x comes back otherwise: %v", val, err)
 		}
 	})
+}
+
+// S39: the record that a transaction was refused is pinned, and is no record of
+// one that was stored.
+func TestFence(t *testing.T) {
+	f := Fence{"denied", "no"}
+	b := AppendFence(nil, f)
+	if want := "\x12\x06denied\x1a\x02no"; string(b) != want {
+		t.Errorf("%q, want %q", b, want)
+	}
+	if got, err := DecodeFence(b); err != nil || *got != f {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := DecodeFence(AppendTouched(nil, Touched{"album", id.New(7, [8]byte{1}), 1, 3})); got != nil || err != nil {
+		t.Errorf("a record is a fence: %+v, %v", got, err)
+	}
+	for n := 1; n < len(b); n++ {
+		if f, err := DecodeFence(b[:n]); err == nil {
+			t.Errorf("%d bytes are %+v", n, f)
+		}
+	}
 }

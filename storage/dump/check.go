@@ -281,6 +281,12 @@ func (c *check) recorded(ctx context.Context, at string, tx event.TxID) error {
 	return nil
 }
 
+// isFence reports whether a record says that a transaction was refused.
+func isFence(r storage.TxRecord) bool {
+	f, err := book.DecodeFence(r.Record)
+	return f != nil && err == nil
+}
+
 // record holds a transaction's record against the histories, and returns how
 // many events it speaks of.
 func (c *check) record(ctx context.Context, r storage.TxRecord) (uint64, error) {

@@ -66,6 +66,9 @@ func Write(ctx context.Context, e storage.Engine, w io.Writer, opts *Options) (c
 		if err != nil {
 			return counts, err
 		}
+		if isFence(r) {
+			continue // what is restored is a store that no process has open
+		}
 		n, err := c.record(ctx, r)
 		if err != nil {
 			return counts, err

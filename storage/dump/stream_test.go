@@ -206,6 +206,19 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// S62: that a transaction was refused is no part of a dump, and no damage.
+func TestFences(t *testing.T) {
+	s := newSource(t)
+	want := dumped(t, s.e)
+	s.batch(&storage.Batch{Txs: []storage.Tx{{ID: event.TxID{99}, Record: book.AppendFence(nil, book.Fence{Code: "denied", Text: "no"})}}})
+	if !bytes.Equal(dumped(t, s.e), want) {
+		t.Error("a fence changes the dump")
+	}
+	if counts, err := Verify(t.Context(), s.e, nil); err != nil || counts.Transactions != 10 {
+		t.Errorf("%d transactions: %v", counts.Transactions, err)
+	}
+}
+
 // notWhole fails unless a store that a restore has left is refused or empty.
 func notWhole(t *testing.T, what string, e storage.Engine) {
 	t.Helper()

@@ -168,6 +168,9 @@ func (c *check) verifyTxs(ctx context.Context, _ *Options, counts *Counts) error
 			}
 			continue
 		}
+		if isFence(r) {
+			continue
+		}
 		counts.Transactions++
 		n, err := c.record(ctx, r)
 		if err != nil {

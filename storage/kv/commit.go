@@ -39,6 +39,7 @@ type committer struct {
 	claims []claimed // what the batch knows of claims and has done to them so far
 	mark   int       // the first of claims that is of the current transaction
 	snap   Snapshot  // opened when something has to be read
+	again  bool      // another process got in between: nothing is assumed of records
 }
 
 type claimed struct {
@@ -63,6 +64,7 @@ func (e *Engine) Commit(ctx context.Context, b *storage.Batch) (storage.Result, 
 		return storage.Result{}, errors.New("ankurah: " + e.opts.Location + " is open for reading only")
 	}
 	for attempt := 1; ; attempt++ {
+		e.committer.again = attempt > 1
 		result, err := e.commit(ctx, b)
 		if err == nil {
 			return result, nil
@@ -139,6 +141,15 @@ func (e *Engine) prepare(ctx context.Context, b *storage.Batch) (storage.Result,
 
 // admit checks the conditions of tx after the transactions before it.
 func (e *Engine) admit(ctx context.Context, tx *storage.Tx) (*storage.ConflictError, error) {
+	if e.opts.Shared && len(tx.Record) > 0 && e.committer.again {
+		_, there, err := e.read(ctx, e.keys.tx(nil, tx.ID))
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			return storage.Recorded(tx.ID), nil
+		}
+	}
 	for k := range tx.Require {
 		r := &tx.Require[k]
 		if err := e.expect(ctx, r.Collection, r.Entity, r.Head); err != nil {

@@ -109,6 +109,15 @@ func TestSharedRaces(t *testing.T) {
 			ensure(t, w.a, "n")
 			return 1
 		},
+		"a commit overtaken by a record": func(t *testing.T, w world) int64 {
+			tx := set(w, 0, 10)
+			w.store.beforeApply = func() { commit(t, w.b, storage.Tx{ID: tx.ID, Record: []byte("refused")}) }
+			r, err := w.a.Commit(t.Context(), &storage.Batch{Txs: []storage.Tx{tx, set(w, 1, 10)}})
+			if err != nil || r.Conflicts == nil || !errors.Is(r.Conflicts[0], storage.ErrConflict) || r.Conflicts[1] != nil {
+				t.Fatal(r, err)
+			}
+			return 1
+		},
 		"a claim overtaken": func(t *testing.T, w world) int64 {
 			claim := func(k int) storage.Tx {
 				tx := set(w, k, 10)
@@ -248,4 +257,10 @@ func raise(e *kv.Engine, w *storagetest.Writer, counter storage.EntityWrite) (in
 			return 0, r.Conflicts[0]
 		}
 	}
+}
+
+// S27, S29: of two records of a transaction the first counts, whoever writes it.
+func TestSharedRecords(t *testing.T) {
+	s := memory.NewStore()
+	storagetest.Records(t, open(t, s, kv.Options{Shared: true}), open(t, s, kv.Options{Shared: true}))
 }

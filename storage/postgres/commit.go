@@ -152,7 +152,7 @@ func (g *group) judge() error {
 // admit checks the conditions of tx after the transactions before it.
 func (g *group) admit(tx *storage.Tx) error {
 	if len(tx.Record) > 0 && g.txs[tx.ID] {
-		return &storage.ConflictError{Why: "transaction " + tx.ID.String() + " is stored already"}
+		return storage.Recorded(tx.ID)
 	}
 	if err := g.left.Check(tx); err != nil {
 		return err

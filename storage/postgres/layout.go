@@ -32,7 +32,7 @@ var ownTables = []string{
 	`CREATE TABLE IF NOT EXISTS %[1]s._ankurah_collections (name text PRIMARY KEY, tab text NOT NULL UNIQUE, events text NOT NULL UNIQUE, view text NOT NULL UNIQUE)`,
 	`CREATE TABLE IF NOT EXISTS %[1]s._ankurah_columns (collection text NOT NULL, key text NOT NULL, position integer NOT NULL, name text NOT NULL, type text NOT NULL, exact boolean NOT NULL, PRIMARY KEY (collection, key))`,
 	`CREATE TABLE IF NOT EXISTS %[1]s._ankurah_indexes (name text PRIMARY KEY, collection text NOT NULL, position integer NOT NULL, definition text NOT NULL, complete boolean NOT NULL, columns integer NOT NULL)`,
-	`COMMENT ON TABLE %[1]s._ankurah_txs IS 'Transactions that were applied; to be read only'`,
+	`COMMENT ON TABLE %[1]s._ankurah_txs IS 'Transactions that were applied, or refused for good; to be read only'`,
 	`COMMENT ON TABLE %[1]s._ankurah_servers IS 'Processes that wrote here, and how many batches'`,
 	`COMMENT ON TABLE %[1]s._ankurah_collections IS 'Which table, events table and view a collection has'`,
 	`COMMENT ON TABLE %[1]s._ankurah_columns IS 'Which column a property has; exact: every value is in it'`,
