@@ -82,6 +82,9 @@ func (n *Node) Committed(ctx context.Context, tx TxID) (created []ID, ok bool, e
 	if !ok || err != nil {
 		return nil, false, err
 	}
+	if fence, err := book.DecodeFence(record); fence != nil || err != nil {
+		return nil, false, err
+	}
 	touched, err := book.DecodeRecord(record)
 	if err != nil {
 		return nil, false, err

@@ -40,6 +40,10 @@ type Request struct {
 	claims []storage.Claim
 	begins bool // it begins a system
 	once   bool // it is not tried again when it has lost a race
+
+	again   bool  // another process may have been sent it, too
+	alone   bool  // and its sender sends nothing before it
+	refused error // what was found wrong of such a one when it came
 }
 
 // Edit is what a transaction does to one entity: it becomes one event (S19).
@@ -62,6 +66,7 @@ type tx struct {
 	placed   bool   // it has its place in the order, or is finished
 	turns    []turn // of a submission, in the order of its sender, for each connection that it came on
 	blocked  bool   // it waits for its turn
+	fence    error  // why it is refused: what is written is that, see turnDown
 
 	meta []storage.MetaWrite // that validation found necessary
 	out  *outTx              // its place in the outbox of an ephemeral node
@@ -89,6 +94,7 @@ const maxAttempts = 1000
 func (c *Core) Commit(req *Request) {
 	if other := c.flyingTx[req.ID]; other != nil {
 		other.also = append(other.also, req.Done)
+		other.req.again, other.req.alone = other.req.again || req.again, other.req.alone || req.alone
 		if req.from != nil {
 			other.takeTurn(req.from)
 		}
@@ -128,8 +134,9 @@ func (c *Core) start(t *tx) {
 		t.blocked = true
 		return
 	}
+	t.fence = nil
 	if err := t.mayFollow(); err != nil {
-		c.finish(t, err)
+		c.turnDown(t, err)
 		return
 	}
 	if t.req.begins && !c.root.IsZero() {
@@ -167,8 +174,12 @@ func (c *Core) start(t *tx) {
 		})
 		return
 	}
-	if err != nil || len(t.writes) == 0 && t.req.move == nil {
-		c.finish(t, err)
+	if err != nil {
+		c.turnDown(t, err)
+		return
+	}
+	if len(t.writes) == 0 && t.req.move == nil {
+		c.finish(t, nil)
 		return
 	}
 	if len(c.dirty) == 0 && t.empty() && c.idle() {
@@ -329,6 +340,9 @@ func (c *Core) validate(t *tx) error {
 	}
 	if t.lookup != nil && t.lookup.known || t.taken {
 		return nil // whatever has happened since (S27)
+	}
+	if canShare && t.lookup != nil && t.lookup.fence != nil {
+		return t.lookup.fence
 	}
 	var events []*event.Event
 	if len(t.req.Events) > 0 {

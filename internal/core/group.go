@@ -79,6 +79,10 @@ func (c *Core) progress() storage.MetaWrite {
 
 // add puts a transaction, its record and its feed entry into the batch.
 func (c *Core) add(t *tx) {
+	if canShare && t.fence != nil {
+		c.addFence(t)
+		return
+	}
 	g := &c.group
 	first := len(g.meta)
 	var record []byte
@@ -194,7 +198,7 @@ func (c *Core) retry(again []*tx) {
 		switch {
 		case t.req.once:
 			c.finish(t, errOvertaken)
-		case t.attempts > maxAttempts:
+		case t.attempts > maxAttempts && len(t.writes) > 0:
 			c.finish(t, &conflictError{t.writes[0].After.Collection(), t.writes[0].After.ID()})
 		default:
 			c.start(t)

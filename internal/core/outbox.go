@@ -50,6 +50,9 @@ func (c *Core) sendOutbox() {
 	for _, o := range c.outbox {
 		if o.stored && !o.sent {
 			o.sent = true
+			if o.first == nil {
+				o.first = c.link
+			}
 			c.send(&c.link.Conn, c.sendable(o))
 		}
 	}

@@ -515,23 +515,29 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 		c.send(&p.Conn, &wire.Refuse{Tx: m.Tx, Code: v.code, Text: "it was refused before", Now: c.ex.Now()})
 		return
 	}
-	req := &Request{ID: m.Tx, Principal: p.principal, from: p}
-	if err := errors.Join(c.txEvents(len(m.Events)), c.txRequires(len(m.Requires))); err != nil {
+	req := &Request{ID: m.Tx, Principal: p.principal, from: p, After: m.After, again: m.Again, alone: m.Alone}
+	refused := func(err error) bool { // at once
+		if err == nil || canShare && c.cfg.Shared && m.Again {
+			req.refused = errors.Join(req.refused, err)
+			return false
+		}
 		c.refuse(p, m.Tx, err)
+		return true
+	}
+	if refused(errors.Join(c.txEvents(len(m.Events)), c.txRequires(len(m.Requires)))) {
 		return
 	}
 	size := 0
 	for _, b := range m.Events {
 		size += len(b)
-		err := c.txBytes(size)
-		var e *event.Event
-		if err == nil {
-			e, err = event.Decode(b)
+		if refused(c.txBytes(size)) {
+			return
 		}
+		e, err := event.Decode(b)
 		if err == nil && e.Tx != m.Tx {
 			err = &submitError{e, "it is of another transaction", event.ErrMalformed}
 		}
-		if err != nil {
+		if err != nil { // by any other server as well
 			c.refuse(p, m.Tx, err)
 			return
 		}
@@ -544,9 +550,7 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 		c.refuse(p, m.Tx, &submitNothing{})
 		return
 	}
-	req.After = m.After
-	if err := p.mayFollow(m.After); err != nil {
-		c.refuse(p, m.Tx, err)
+	if refused(p.mayFollow(m.After)) {
 		return
 	}
 	p.refused.drop(m.Tx)
@@ -602,6 +606,9 @@ func (c *Core) refuse(p *Peer, t event.TxID, err error) {
 // that is being made: that is of an earlier moment, or moves back (see
 // [sub.Ready]).
 func (c *Core) ack(t *tx) {
+	if canShare && t.fence != nil {
+		return
+	}
 	if t.foreign {
 		// It may have been submitted here as well, when its sender came over
 		// from the process that has committed it.

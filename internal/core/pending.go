@@ -55,11 +55,15 @@ type outTx struct {
 	id       event.TxID
 	events   []*event.Event
 	requires []storage.Require
-	stored   bool // in the store of this node
-	sent     bool // on the present connection
-	size     int  // bytes of the events
+	stored   bool  // in the store of this node
+	sent     bool  // on the present connection
+	first    *Link // that it was sent on first; who is at the end of another one may have it, too
+	size     int   // bytes of the events
 	waiters  []*confirming
 }
+
+// elsewhere stands for the connections of former lives.
+var elsewhere = &Link{}
 
 func (o *outTx) submission() *wire.Submit {
 	m := &wire.Submit{Tx: o.id}
@@ -75,6 +79,8 @@ func (o *outTx) submission() *wire.Submit {
 // sendable is the submission as it is sent, with what it refers to and is upon.
 func (c *Core) sendable(o *outTx) *wire.Submit {
 	m := o.submission()
+	m.Again = o.first != c.link
+	m.Alone = m.Again && c.outbox[0] == o
 	after := func(tx event.TxID) {
 		if tx != o.id && !slices.Contains(m.After, tx) {
 			m.After = append(m.After, tx)
@@ -210,7 +216,7 @@ func (c *Core) loadPending(ctx context.Context, snap storage.Snapshot) error {
 		if err != nil {
 			return err
 		}
-		o.stored = true
+		o.stored, o.first = true, elsewhere
 		c.enqueue(o)
 		for _, e := range o.events {
 			p := c.pends[e.Entity]

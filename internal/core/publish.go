@@ -242,7 +242,7 @@ func (c *Core) complete(p *publication) {
 	for _, t := range p.txs {
 		if !t.foreign {
 			c.settled(t)
-			c.finish(t, nil)
+			c.finish(t, t.fence)
 		}
 	}
 	for _, f := range p.then {

@@ -14,6 +14,7 @@ import (
 type lookup struct {
 	seq    uint64 // publication that was looked at
 	known  bool   // the transaction is stored
+	fence  error  // why it was refused for good
 	stored map[id.ID]stored
 }
 
@@ -27,8 +28,11 @@ var errReadAgain = errors.New("ankurah: read again")
 
 func look(ctx context.Context, snap *Snap, req *Request) (*lookup, error) {
 	l := &lookup{seq: snap.Seq, stored: map[id.ID]stored{}}
-	var err error
-	if _, l.known, err = snap.Tx(ctx, req.ID); err != nil || l.known {
+	record, known, err := snap.Tx(ctx, req.ID)
+	if canShare && known && err == nil {
+		l.fence, err = fenceOf(req.ID, record)
+	}
+	if l.known = known && l.fence == nil; err != nil || known {
 		return l, err
 	}
 	find := func(i id.ID) error {

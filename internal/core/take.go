@@ -214,8 +214,9 @@ func (l *Link) refused(m *wire.Refuse) {
 	switch {
 	case m.Code.Final():
 		l.apply(&move{steps: []step{{refusal: &refusal{m.Tx, err}}}})
-	case m.Code == wire.UnknownParent && c.outbox[0] == o:
-		// Nothing that is still to be sent can bring the parent.
+	case m.Code == wire.UnknownParent && c.outbox[0] == o && o.first == l:
+		// Nothing that is still to be sent can bring the parent. If another server
+		// may have the transaction, this one has to say so for all of them.
 		l.apply(&move{steps: []step{{refusal: &refusal{m.Tx, &linkError{"what it changes is not there any more: " + m.Text, ErrDependsOnRefused}}}}})
 	case m.Code == wire.Unauthenticated:
 		c.LinkGone(l, err)

@@ -65,6 +65,9 @@ func (c *Core) place(t *tx) {
 
 // displace takes a transaction's place away.
 func (t *tx) displace() {
+	if canShare && t.fence != nil {
+		return // it has none yet
+	}
 	t.placed = false
 	for _, x := range t.turns {
 		at, _ := slices.BinarySearchFunc(x.p.unplaced, x.n, func(u unplaced, n uint64) int { return cmp.Compare(u.n, n) })
@@ -72,10 +75,14 @@ func (t *tx) displace() {
 	}
 }
 
-// mayFollow returns an error for a submission that refers to what was refused
-// since it had its place.
+// mayFollow returns an error for a submission that was found wrong when it came,
+// or that refers to what was refused since: what it comes after may have lost its
+// place while this one was still being read.
 func (t *tx) mayFollow() error {
-	if t.attempts == 0 || len(t.turns) == 0 {
+	if canShare && t.req.refused != nil {
+		return t.req.refused
+	}
+	if len(t.turns) == 0 {
 		return nil
 	}
 	return t.turns[0].p.mayFollow(t.req.After)

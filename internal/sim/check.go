@@ -15,6 +15,7 @@ import (
 	"github.com/ankurah/ankurah-go/internal/book"
 	"github.com/ankurah/ankurah-go/internal/core"
 	"github.com/ankurah/ankurah-go/policy"
+	"github.com/ankurah/ankurah-go/storage"
 	"github.com/ankurah/ankurah-go/value"
 )
 
@@ -54,9 +55,20 @@ func (w *World) stored(tx event.TxID) bool {
 		return false
 	}
 	defer snap.Close()
-	_, ok, err := snap.Tx(context.Background(), tx)
+	ok, err := isStored(snap, tx)
 	w.fail(err)
 	return ok
+}
+
+// isStored reports whether a transaction is stored: there is a record of it that
+// is not a fence.
+func isStored(snap storage.Snapshot, tx event.TxID) (bool, error) {
+	b, ok, err := snap.Tx(context.Background(), tx)
+	if !ok || err != nil {
+		return false, err
+	}
+	fence, err := book.DecodeFence(b)
+	return fence == nil, err
 }
 
 // Run lets things happen, then heals everything, lets it come to rest, and
@@ -216,7 +228,7 @@ func (w *World) check() error {
 	}
 	defer snap.Release()
 	stored := func(tx event.TxID) bool {
-		_, ok, err := snap.Tx(context.Background(), tx)
+		ok, err := isStored(snap, tx)
 		w.fail(err)
 		return ok
 	}

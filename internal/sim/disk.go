@@ -47,7 +47,7 @@ func (d *disk) open() (err error) {
 	if d.shared && d.Engine != nil {
 		return nil
 	}
-	d.Engine, err = kv.New(d.store, &kv.Options{Name: "disk", KeepStore: true, Index: kv.IndexOptions{NoAuto: true}})
+	d.Engine, err = kv.New(d.store, &kv.Options{Name: "disk", Shared: d.shared, KeepStore: true, Index: kv.IndexOptions{NoAuto: true}})
 	return err
 }
 

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"context"
 	"maps"
 	"slices"
 
@@ -63,9 +62,9 @@ func (w *World) replaceDisk(d *disk) {
 	defer is.Close()
 	for _, n := range w.clients {
 		for _, o := range n.own {
-			_, had, err := was.Tx(context.Background(), o.tx)
+			had, err := isStored(was, o.tx)
 			w.fail(err)
-			_, has, err := is.Tx(context.Background(), o.tx)
+			has, err := isStored(is, o.tx)
 			w.fail(err)
 			if had && !has {
 				w.forgiven[o.tx] = true

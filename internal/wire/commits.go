@@ -87,6 +87,12 @@ type Require struct {
 	Head       event.Head
 }
 
+// Fields of [Submit] that servers pass over which do not know them.
+const (
+	fAgain = pb.Annotation + iota
+	fAlone
+)
+
 // Submit is a transaction to decide on.
 type Submit struct {
 	Tx       event.TxID
@@ -95,6 +101,13 @@ type Submit struct {
 	// After are transactions that it refers to or is upon, sent before it on the
 	// same connection: it falls with them (S29), and waits with them.
 	After []event.TxID
+	// Again says that another server may have been sent it before, which has not
+	// told what became of it: who refuses it sees to it first that no server of
+	// the same store stores it later.
+	Again bool
+	// Alone says of such a one that nothing is sent before it: what is not stored
+	// of what it is upon will not be, so there is no better time for it.
+	Alone bool
 }
 
 func (*Submit) kind() protowire.Number { return kSubmit }
@@ -111,7 +124,7 @@ func (m *Submit) append(b []byte) []byte {
 	for k := range m.After {
 		b = pb.AppendBytes(b, 4, m.After[k][:])
 	}
-	return b
+	return appendBool(appendBool(b, fAgain, m.Again), fAlone, m.Alone)
 }
 func (m *Submit) decode(r *pb.Reader) {
 	for r.Next() {
@@ -129,6 +142,10 @@ func (m *Submit) decode(r *pb.Reader) {
 			var t event.TxID
 			r.Fixed(t[:])
 			m.After = append(m.After, t)
+		case fAgain:
+			m.Again = boolean(r)
+		case fAlone:
+			m.Alone = boolean(r)
 		default:
 			r.Unknown()
 		}

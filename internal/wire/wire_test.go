@@ -52,6 +52,7 @@ func samples() []Message {
 		&Push{Changes: changes, Windows: []Window{{Query: 1, In: []id.ID{at(1)}, Out: []id.ID{at(2)}}, {Query: 2}}},
 		&Push{},
 		&Submit{Tx: event.TxID(at(9)), Events: [][]byte{[]byte("event")}, Requires: []Require{{"album", at(1), tips(1, 2)}, {"album", at(2), nil}}, After: []event.TxID{event.TxID(at(8))}},
+		&Submit{Tx: event.TxID(at(9)), Events: [][]byte{[]byte("event")}, Again: true, Alone: true},
 		&Ack{Tx: event.TxID(at(9)), Changes: changes, Windows: []Window{{Query: 1, In: []id.ID{at(1)}}}, More: true},
 		&Refuse{Tx: event.TxID(at(9)), Code: Denied, Text: "no", Now: 12},
 		&Sync{ID: 3},
