@@ -45,8 +45,8 @@ func (c *Core) rehydrate(p *publication) {
 	if c.serving != nil {
 		c.serving.cutAll(&behindError{})
 	}
-	c.swap(p.snap)
 	c.cache.Clear(p.snap.Seq)
+	c.swap(p.snap)
 	c.renewed = p.snap.Seq
 	for _, t := range p.txs {
 		c.land(t)

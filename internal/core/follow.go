@@ -180,6 +180,7 @@ func (c *Core) readBeside(res storage.Result, won []*tx, snap storage.Snapshot) 
 	}, func(err error) {
 		if errors.Is(err, storage.ErrInterrupted) {
 			news.drop()
+			news.was.Release()
 			c.readBeside(res, won, nil)
 			return
 		}

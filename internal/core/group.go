@@ -130,10 +130,14 @@ func (c *Core) wrote(res storage.Result, snap storage.Snapshot, others *publicat
 		if snap != nil {
 			_ = snap.Close()
 		}
-		for _, t := range group {
-			c.finish(t, &lostError{err})
+		// They end after the core has failed: what waits for their turn is not
+		// to be written.
+		c.waiting = append(group, c.waiting...)
+		if c.broken == nil {
+			c.fail(&lostError{err})
+		} else {
+			c.finishWaiting(&lostError{err})
 		}
-		c.fail(&lostError{err})
 		return
 	}
 	idle := len(c.pubs) == 0
@@ -198,6 +202,9 @@ func (c *Core) retry(again []*tx) {
 		switch {
 		case t.req.once:
 			c.finish(t, errOvertaken)
+		case t.attempts > maxAttempts && len(t.writes) > 0 && canShare && t.req.again:
+			// Not for good: another process may have it.
+			c.finish(t, &linkError{"others changed what it changes each time that it was tried", ErrOverloaded})
 		case t.attempts > maxAttempts && len(t.writes) > 0:
 			c.finish(t, &conflictError{t.writes[0].After.Collection(), t.writes[0].After.ID()})
 		default:
@@ -241,10 +248,7 @@ func (c *Core) fail(err error) {
 		return
 	}
 	c.broken = err
-	for _, t := range c.waiting {
-		c.finish(t, err)
-	}
-	c.waiting = nil
+	c.finishWaiting(err)
 	clear(c.tips)
 	clear(c.flying)
 	if c.link != nil {
@@ -256,6 +260,14 @@ func (c *Core) fail(err error) {
 		f()
 	}
 	c.wake()
+}
+
+func (c *Core) finishWaiting(err error) {
+	waiting := c.waiting
+	c.waiting = nil
+	for _, t := range waiting {
+		c.finish(t, err)
+	}
 }
 
 // Broken returns why nothing can be committed any more, nil while it can.

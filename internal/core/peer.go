@@ -518,7 +518,9 @@ func (c *Core) submit(p *Peer, m *wire.Submit) {
 	req := &Request{ID: m.Tx, Principal: p.principal, from: p, After: m.After, again: m.Again, alone: m.Alone}
 	refused := func(err error) bool { // at once
 		if err == nil || canShare && c.cfg.Shared && m.Again {
-			req.refused = errors.Join(req.refused, err)
+			if req.refused == nil {
+				req.refused = err
+			}
 			return false
 		}
 		c.refuse(p, m.Tx, err)

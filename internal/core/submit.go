@@ -32,8 +32,8 @@ func look(ctx context.Context, snap *Snap, req *Request) (*lookup, error) {
 	if canShare && known && err == nil {
 		l.fence, err = fenceOf(req.ID, record)
 	}
-	if l.known = known && l.fence == nil; err != nil || known {
-		return l, err
+	if l.known = known && l.fence == nil; err != nil || known || req.refused != nil {
+		return l, err // of what is refused whatever is there, only whether it is there counts
 	}
 	find := func(i id.ID) error {
 		if _, seen := l.stored[i]; seen {
