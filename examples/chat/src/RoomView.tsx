@@ -100,7 +100,7 @@ export function RoomView({ room, me }: { room: Room; me: EntityId<"User"> }) {
   );
 }
 
-const glance = 300; // ms that somebody looks at a message before it counts as read
+const glance = 300; // ms after which a message that somebody looks at counts as read, if nothing else happens
 
 /** Notes how far the user has read, while they look. */
 function useSeen(mine: readonly Membership[], newest: Date | undefined) {
@@ -118,6 +118,7 @@ function useSeen(mine: readonly Membership[], newest: Date | undefined) {
     document.addEventListener("visibilitychange", note);
     return () => {
       clearTimeout(timer);
+      note(); // who goes elsewhere has seen it
       document.removeEventListener("visibilitychange", note);
     };
   }, [client, behind, newest]);
