@@ -89,7 +89,7 @@ func TestAckBringsGroups(t *testing.T) {
 // A peer that asks for nonsense gets an error, one that may not read does not
 // learn what fields there are (S38), and nothing is left of what was cancelled.
 func TestServeAggregates(t *testing.T) {
-	agent := &stubAgent{}
+	agent := &funcAgent{}
 	c, x := bootCore(t, 1, agent, true)
 	makeOne(t, c, x, lww.Set("n", value.Int32(1)))
 	p := greeted(t, c, x)
@@ -220,7 +220,7 @@ func TestGroupsInParts(t *testing.T) {
 // different rows are not; who comes late and who leaves does not disturb the
 // others.
 func TestEqualAggregatesAreOne(t *testing.T) {
-	agent := &stubAgent{}
+	agent := &funcAgent{}
 	c, x := bootCore(t, 1, agent, true)
 	makeOne(t, c, x, lww.Set("n", value.Int32(1)))
 	begin := func(text string) (*Aggregate, *aggregateSink) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/ankurah/ankurah-go/ankql"
@@ -26,7 +27,7 @@ type besides struct {
 	pair
 	cores  []*Core
 	xs     []*scripted
-	agents []*stubAgent
+	agents []*funcAgent
 	album  id.ID // that the first transaction does not touch
 }
 
@@ -44,7 +45,7 @@ func newBesides(t *testing.T, seed uint64, n int) *besides {
 		if err != nil {
 			t.Fatal(err)
 		}
-		agent := &stubAgent{}
+		agent := &funcAgent{}
 		c, err := Boot(t.Context(), x, Config{Kinds: property.NewRegistry(lww.Kind), Durable: true, Shared: true, Policy: agent, CacheSize: 4 << 10}, snap)
 		if err != nil {
 			t.Fatal(err)
@@ -246,7 +247,7 @@ func TestOneWordOfAllServers(t *testing.T) {
 			case k == 6 && r.IntN(4) == 0:
 				b.connectTo(r.IntN(n))
 			case k == 7 && r.IntN(8) == 0: // a server allows what it has denied
-				*b.agents[r.IntN(n)] = stubAgent{}
+				*b.agents[r.IntN(n)] = funcAgent{}
 			}
 		}
 		b.settled()
@@ -374,5 +375,61 @@ func TestAgain(t *testing.T) {
 	}
 	if len(again) != 2 || !again[0] || !again[1] {
 		t.Errorf("sent in another life: %v", again)
+	}
+}
+
+// S33, S62: of a transaction that was sent again and is over a limit one error is
+// kept, whatever number of events it has, it is refused for good, and nothing of
+// it is looked up but whether it is there.
+func TestAgainBeyondLimits(t *testing.T) {
+	b := newBesides(t, 1, 1)
+	c, x := b.cores[0], b.xs[0]
+	c.cfg.Limits.TxBytes = 1000
+	p := greeted(t, c, x)
+	tx := newTx(x)
+	birth, i := peerBirth(x, c)
+	e := peerEvent(x, c, tx, i, nil, birth, id.NewStamp(x.now, 0))
+	m := &wire.Submit{Tx: tx, Again: true}
+	for range 5000 {
+		m.Events = append(m.Events, e.Append(nil))
+	}
+	c.PeerFrame(p, wire.Append(nil, m))
+	x.settle()
+	out, _ := taken(t, p)
+	if len(out) != 1 {
+		t.Fatalf("%+v", out)
+	}
+	refuse, is := out[0].(*wire.Refuse)
+	if !is || refuse.Code != wire.TooLarge || strings.Count(refuse.Text, "\n") > 0 {
+		t.Fatalf("%+v", out[0])
+	}
+	snap, err := c.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Release()
+	record, known, err := snap.Tx(t.Context(), tx)
+	if err != nil || !known {
+		t.Fatalf("a fence is there: %t, %v", known, err)
+	}
+	if f, err := book.DecodeFence(record); err != nil || f == nil || f.Code != string(wire.TooLarge) {
+		t.Errorf("the fence is %+v, %v", f, err)
+	}
+
+	other := newTx(x)
+	birth, i = peerBirth(x, c)
+	stands := peerEvent(x, c, other, i, nil, birth, id.NewStamp(x.now, 0))
+	c.PeerFrame(p, wire.Append(nil, submission(other, stands)))
+	x.settle()
+	now, err := c.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer now.Release()
+	for _, refused := range []error{nil, errors.New("over a limit")} {
+		l, err := look(t.Context(), now, &Request{ID: newTx(x), Events: []*event.Event{stands}, refused: refused})
+		if err != nil || (len(l.stored) == 1) != (refused == nil) {
+			t.Errorf("refused %v: %d events were read, %v", refused, len(l.stored), err)
+		}
 	}
 }

@@ -22,14 +22,14 @@ import (
 	"github.com/ankurah/ankurah-go/value"
 )
 
-// stubAgent is a policy agent made of functions.
-type stubAgent struct {
+// funcAgent is a policy agent made of functions.
+type funcAgent struct {
 	auth  func() error
 	read  func(p policy.Principal, collection string) (ankql.Expr, error)
 	write func(w policy.Write) error
 }
 
-func (a *stubAgent) Authenticate(_ context.Context, credential []byte) (policy.Principal, error) {
+func (a *funcAgent) Authenticate(_ context.Context, credential []byte) (policy.Principal, error) {
 	if a.auth != nil {
 		if err := a.auth(); err != nil {
 			return policy.Principal{}, err
@@ -37,13 +37,13 @@ func (a *stubAgent) Authenticate(_ context.Context, credential []byte) (policy.P
 	}
 	return policy.Principal{Subject: string(credential)}, nil
 }
-func (a *stubAgent) ReadFilter(p policy.Principal, c string) (ankql.Expr, error) {
+func (a *funcAgent) ReadFilter(p policy.Principal, c string) (ankql.Expr, error) {
 	if a.read == nil {
 		return nil, nil
 	}
 	return a.read(p, c)
 }
-func (a *stubAgent) CheckWrite(_ policy.Principal, w policy.Write) error {
+func (a *funcAgent) CheckWrite(_ policy.Principal, w policy.Write) error {
 	if a.write == nil {
 		return nil
 	}
@@ -144,7 +144,7 @@ func noPanic(t *testing.T, what string) {
 // S38, S5: a second genesis for an entity that its sender may not read.
 func TestSecondGenesisOfUnreadablePanics(t *testing.T) {
 	defer noPanic(t, "second genesis")
-	agent := &stubAgent{read: func(policy.Principal, string) (ankql.Expr, error) { return nil, denied() }}
+	agent := &funcAgent{read: func(policy.Principal, string) (ankql.Expr, error) { return nil, denied() }}
 	c, x := bootCore(t, 1, agent, true)
 	p := greeted(t, c, x)
 	b, i := peerBirth(x, c)
@@ -162,7 +162,7 @@ func TestSecondGenesisOfUnreadablePanics(t *testing.T) {
 // S38: an invalidation while a live query is being opened.
 func TestInvalidateWhileQueryOpens(t *testing.T) {
 	for _, order := range []string{"first read first", "second read first"} {
-		agent := &stubAgent{}
+		agent := &funcAgent{}
 		c, x := bootCore(t, 1, agent, true)
 		makeOne(t, c, x, lww.Set("n", value.Int32(1)))
 		p := greeted(t, c, x)
@@ -196,7 +196,7 @@ func TestInvalidateWhileQueryOpens(t *testing.T) {
 // S33: a slow peer is cut while its queries are narrowed again.
 func TestSlowPeerCutWhileNarrowing(t *testing.T) {
 	defer noPanic(t, "cut while narrowing")
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	slow, a, b := greeted(t, c, x), greeted(t, c, x), greeted(t, c, x)
 	for _, p := range []*Peer{slow, a, b} {
 		c.PeerFrame(p, wire.Append(nil, &wire.Query{ID: 1, Collection: "album", Live: true}))
@@ -219,7 +219,7 @@ func TestSlowPeerCutWhileNarrowing(t *testing.T) {
 
 // a credential is refreshed on a connection that is older than 10 s.
 func TestRefreshSurvivesTick(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	p := greeted(t, c, x)
 	for range 3 {
 		x.now += 10_000
@@ -238,7 +238,7 @@ func TestRefreshSurvivesTick(t *testing.T) {
 // S38: permissions are taken away while a new credential is being looked at,
 // which may take the agent a while.
 func TestInvalidateWhileRefreshing(t *testing.T) {
-	agent := &stubAgent{}
+	agent := &funcAgent{}
 	c, x := bootCore(t, 1, agent, true)
 	i := makeOne(t, c, x, lww.Set("n", value.Int32(1)))
 	p := greeted(t, c, x)
@@ -279,7 +279,7 @@ func TestInvalidateWhileAnswering(t *testing.T) {
 		},
 	} {
 		for steps := range 3 {
-			agent := &stubAgent{}
+			agent := &funcAgent{}
 			c, x := bootCore(t, 1, agent, true)
 			i := makeOne(t, c, x, lww.Set("n", value.Int32(77)))
 			told := func(hidden bool) []wire.Message {
@@ -326,7 +326,7 @@ func TestInvalidateWhileAnswering(t *testing.T) {
 // S56, S38: the policy agent fails when a query is narrowed again.
 func TestFailedNarrowingLeaves(t *testing.T) {
 	fails := false
-	agent := &stubAgent{read: func(policy.Principal, string) (ankql.Expr, error) {
+	agent := &funcAgent{read: func(policy.Principal, string) (ankql.Expr, error) {
 		if fails {
 			return nil, errors.New("the directory is down")
 		}
@@ -356,7 +356,7 @@ func TestFailedNarrowingLeaves(t *testing.T) {
 
 // S4, S12: what is refused moves the clock.
 func TestDeniedEventsMoveTheClock(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{write: func(policy.Write) error { return denied() }}, true)
+	c, x := bootCore(t, 1, &funcAgent{write: func(policy.Write) error { return denied() }}, true)
 	p := greeted(t, c, x)
 	before := c.clock.Last()
 	for k := range uint64(200) {
@@ -377,7 +377,7 @@ func TestDeniedEventsMoveTheClock(t *testing.T) {
 
 // S38: a precondition tells whether a hidden entity exists.
 func TestRequireTellsExistence(t *testing.T) {
-	agent := &stubAgent{read: func(p policy.Principal, _ string) (ankql.Expr, error) { return ankql.ParseExpr("secret IS NULL") }}
+	agent := &funcAgent{read: func(p policy.Principal, _ string) (ankql.Expr, error) { return ankql.ParseExpr("secret IS NULL") }}
 	c, x := bootCore(t, 1, agent, true)
 	hidden := makeOne(t, c, x, lww.Set("secret", value.Int32(1)))
 	p := greeted(t, c, x)
@@ -402,7 +402,7 @@ func TestRequireTellsExistence(t *testing.T) {
 // S38, S60: a query's error names fields of a collection that its sender may
 // not read, and Describe does not tell them.
 func TestQueryErrorTellsSchema(t *testing.T) {
-	agent := &stubAgent{read: func(p policy.Principal, _ string) (ankql.Expr, error) { return nil, denied() }}
+	agent := &funcAgent{read: func(p policy.Principal, _ string) (ankql.Expr, error) { return nil, denied() }}
 	c, x := bootCore(t, 1, agent, true)
 	makeOne(t, c, x, lww.Set("bonus", value.Int32(1)))
 	p := greeted(t, c, x)
@@ -423,7 +423,7 @@ func TestQueryErrorTellsSchema(t *testing.T) {
 // S33: a Pong waits for a slow answer; a client whose query takes the server
 // more than 45 s cuts the connection, and asks the same again.
 func TestPongWaitsForAnswer(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	p := greeted(t, c, x)
 	c.PeerFrame(p, wire.Append(nil, &wire.Query{ID: 1, Collection: "album"}))
 	c.PeerFrame(p, wire.Append(nil, &wire.Ping{N: 1}))
@@ -434,7 +434,7 @@ func TestPongWaitsForAnswer(t *testing.T) {
 
 // S33: what a peer that is not authenticated yet makes the node hold.
 func TestMemoryBeforeAuthentication(t *testing.T) {
-	c, _ := bootCore(t, 1, &stubAgent{}, true)
+	c, _ := bootCore(t, 1, &funcAgent{}, true)
 	p := c.NewPeer(nil)
 	c.PeerFrame(p, wire.Append(nil, helloMessage)) // its credential is being looked at
 	frame := wire.Append(nil, &wire.Credential{Credential: make([]byte, 7<<20)})
@@ -450,7 +450,7 @@ func TestMemoryBeforeAuthentication(t *testing.T) {
 
 // S33: a peer that asks and does not read.
 func TestAnswersPileUp(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	for range 8 {
 		makeOne(t, c, x, lww.Set("text", value.String(strings.Repeat("x", 250<<10))))
 	}
@@ -487,7 +487,7 @@ func TestCodes(t *testing.T) {
 
 // S29: the memory of refusals is cleared all at once, the newest too.
 func TestRefusalsAreForgotten(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{write: func(w policy.Write) error {
+	c, x := bootCore(t, 1, &funcAgent{write: func(w policy.Write) error {
 		if w.After.Value("n").Int() == 13 {
 			return denied()
 		}
@@ -515,7 +515,7 @@ func TestRefusalsAreForgotten(t *testing.T) {
 // S33: limits are checked when all is done.
 func TestTooManyEvents(t *testing.T) {
 	n := 0
-	c, x := bootCore(t, 1, &stubAgent{write: func(policy.Write) error { n++; return nil }}, true)
+	c, x := bootCore(t, 1, &funcAgent{write: func(policy.Write) error { n++; return nil }}, true)
 	p := greeted(t, c, x)
 	tx := newTx(x)
 	m := &wire.Submit{Tx: tx}
@@ -539,7 +539,7 @@ func TestTooManyEvents(t *testing.T) {
 
 // S33: what is kept of collections that a peer names.
 func TestFiltersGrow(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	p := greeted(t, c, x)
 	for k := range 20_000 {
 		c.PeerFrame(p, wire.Append(nil, &wire.Want{ID: 1, Collection: "c" + strings.Repeat("x", 100) + string(rune(0x4e00+k)), Entities: []wire.Known{{Entity: id.New(9, [8]byte{}), Rev: 1}}}))
@@ -554,7 +554,7 @@ func TestFiltersGrow(t *testing.T) {
 // S60: a panic of the policy agent in Describe.
 func TestDescribePanics(t *testing.T) {
 	defer noPanic(t, "Describe")
-	agent := &stubAgent{read: func(policy.Principal, string) (ankql.Expr, error) { panic("oops") }}
+	agent := &funcAgent{read: func(policy.Principal, string) (ankql.Expr, error) { panic("oops") }}
 	c, x := bootCore(t, 1, agent, true)
 	makeOne(t, c, x, lww.Set("n", value.Int32(1)))
 	p := greeted(t, c, x)
@@ -564,7 +564,7 @@ func TestDescribePanics(t *testing.T) {
 // S37, S22: a commit of two entities is told in two parts, when a query is
 // opened that shows one of them.
 func TestCommitIsSplit(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	a := makeOne(t, c, x, lww.Set("n", value.Int32(1)))
 	b := makeOne(t, c, x, lww.Set("n", value.Int32(2)))
 	p := greeted(t, c, x)
@@ -606,7 +606,7 @@ func TestCommitIsSplit(t *testing.T) {
 
 // S2: the same ID with another digest.
 func TestEquivocation(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	b, i := peerBirth(x, c)
 	tx, other := newTx(x), newTx(x)
 	e := peerEvent(x, c, tx, i, nil, b, id.NewStamp(x.now, 0), lww.Set("n", value.Int32(1)))
@@ -625,7 +625,7 @@ func TestEquivocation(t *testing.T) {
 
 // An entity with more properties than a state may have.
 func TestTooManyProperties(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	other := makeOne(t, c, x, lww.Set("n", value.Int32(1)))
 	i := makeOne(t, c, x, lww.Set("n", value.Int32(1)))
 	const each = 500

@@ -84,7 +84,7 @@ type ground struct {
 
 func newGround(t *testing.T) *ground {
 	g := &ground{T: t}
-	agent := &stubAgent{read: func(p policy.Principal, _ string) (ankql.Expr, error) {
+	agent := &funcAgent{read: func(p policy.Principal, _ string) (ankql.Expr, error) {
 		if p.Subject == "alice" || g.hidden == "" && g.err == nil {
 			return nil, nil
 		}

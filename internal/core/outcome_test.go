@@ -113,7 +113,7 @@ func TestRefusedStaysRefused(t *testing.T) {
 	w := newPair(t)
 	w.connect()
 	w.rest()
-	agent := w.s.cfg.Policy.(*stubAgent)
+	agent := w.s.cfg.Policy.(*funcAgent)
 	agent.write = func(policy.Write) error { return policy.ErrDenied }
 	i := w.create(w.c, w.xc, 1)
 	frames, _ := w.l.Take()

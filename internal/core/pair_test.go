@@ -28,7 +28,7 @@ type pair struct {
 
 func newPair(t *testing.T) *pair {
 	w := &pair{t: t}
-	w.s, w.xs = bootCore(t, 1, &stubAgent{}, true)
+	w.s, w.xs = bootCore(t, 1, &funcAgent{}, true)
 	w.c, w.xc = bootCore(t, 2, nil, false)
 	return w
 }
@@ -523,7 +523,7 @@ func TestCloseTellsWaiters(t *testing.T) {
 // S29: what a connection said that ended before it was taken up counts no more.
 // The transaction is sent again, and the answer to that is its outcome.
 func TestVerdictOfEndedConnection(t *testing.T) {
-	agent := &stubAgent{}
+	agent := &funcAgent{}
 	w := &pair{t: t}
 	w.s, w.xs = bootCore(t, 1, agent, true)
 	w.c, w.xc = bootCore(t, 2, nil, false)

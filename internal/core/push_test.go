@@ -15,7 +15,7 @@ import (
 // What a commit of several entities does is encoded once for all peers that hear
 // the same, and apart for one that hears less.
 func TestPushesAreEncodedOnce(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	var peers []*Peer
 	for k := range 6 {
 		hello := *helloMessage
@@ -69,7 +69,7 @@ func TestPushesAreEncodedOnce(t *testing.T) {
 // S37: of an entity that several commits changed, told at once, the last state
 // is told, in whatever order its rows and what refers to them are looked at.
 func TestLastOfSeveralCommitsIsTold(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	i := makeOne(t, c, x, lww.Set("n", value.Int32(1)))
 	states := []*entity.State{stateOf(t, c, i)}
 	for n := range int32(2) {
@@ -94,7 +94,7 @@ func TestLastOfSeveralCommitsIsTold(t *testing.T) {
 // commits has deleted it, the deletion is told, though a query that had it as a
 // row before tells an earlier state of it, sooner or later.
 func TestLastOfWhatWasReferredToIsTold(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	i := makeOne(t, c, x, lww.Set("n", value.Int32(1)))
 	states := []*entity.State{stateOf(t, c, i)}
 	for _, op := range []event.Operation{lww.Set("n", value.Int32(2)), entity.SetDeleted(true)} {

@@ -25,7 +25,7 @@ func (*failingSink) Owner() string      { return "alice" }
 // no other; one through references, which is evaluated when it has been read,
 // too.
 func TestQuarantine(t *testing.T) {
-	c, x := bootCore(t, 1, &stubAgent{}, true)
+	c, x := bootCore(t, 1, &funcAgent{}, true)
 	models := func(name string) *schema.Model {
 		return schema.NewModel(name, name, []schema.Property{
 			{Key: "n", Type: value.Type{Kind: value.KindInt32}}, {Key: "other", Type: value.Type{Kind: value.KindID}, Ref: "album"},

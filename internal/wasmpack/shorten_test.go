@@ -99,10 +99,7 @@ func helpers(t testing.TB) (*program, *calls) {
 func TestShorterFunctionsDoTheSame(t *testing.T) {
 	p, calls := helpers(t)
 	before, after, ended := 0, 0, 0
-	runs := 8000
-	if testing.Short() {
-		runs = 500
-	}
+	const runs = 8000
 	for seed := range uint64(runs) {
 		compare(t, p, calls, seed, &before, &after, &ended)
 		if t.Failed() {

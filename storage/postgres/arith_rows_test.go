@@ -90,10 +90,7 @@ func TestArithmetic(t *testing.T) {
 		}
 		return x + [...]string{" = ", " != ", " < ", " <= ", " > ", " >= "}[r.IntN(6)] + fmt.Sprint(long[r.IntN(len(long)-2)])
 	}
-	pairs := 3000
-	if testing.Short() {
-		pairs /= 10
-	}
+	const pairs = 3000
 	for k := range pairs {
 		text := predicate()
 		switch r.IntN(5) {

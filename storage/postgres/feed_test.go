@@ -249,16 +249,7 @@ func TestFeedsAreTrimmed(t *testing.T) {
 	if err := begins(b, "of something else"); !errors.Is(err, ankurah.ErrPosition) {
 		t.Errorf("from no position: %v", err)
 	}
-	now, err := b.node.FeedPosition(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := b.create(t, 1)
-	a.tell(t, now, 1, func(c ankurah.Commit) {
-		if c.Tx != want[0] {
-			t.Errorf("told %s, want %s", c.Tx, want[0])
-		}
-	})
+	a.hears(t, b)
 }
 
 // The feeds of several servers go with a dump: in a store of one process they
@@ -299,4 +290,20 @@ func TestFeedOfADump(t *testing.T) {
 	if _, err := dump.Verify(t.Context(), copied, &dump.Options{Damage: func(err error) { t.Error(err) }}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// hears sees to it that the feed which f follows has what another server commits
+// next, and nothing before it.
+func (f *follower) hears(t *testing.T, other *follower) {
+	t.Helper()
+	now, err := other.node.FeedPosition(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := other.create(t, 1)
+	f.tell(t, now, 1, func(c ankurah.Commit) {
+		if c.Tx != want[0] {
+			t.Errorf("told %s, want %s", c.Tx, want[0])
+		}
+	})
 }
